@@ -1,0 +1,46 @@
+# Strata: what does each layer of a transformer know?
+#
+# results/data/{dataset}/                 samples and their labels (manifest.parquet, dataset.json)
+# results/models/{model}/                 weights that load offline, and card.json
+# results/activations/{dataset}/{model}/  every layer of one forward pass, memory-mapped
+# results/embeddings/                     CLIP's view of the pictures and of the concepts
+# results/measures/{study}/{measure}/     tidy tables, one schema
+# results/figures/                        {name}.pdf, .svg and the .csv that is drawn
+# results/paper/strata.pdf                the paper
+# results/logs/                           one log per job
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+report: "rules/captions/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/models.smk"
+include: "rules/activations.smk"
+include: "rules/concepts.smk"
+include: "rules/figures.smk"
+include: "rules/paper.smk"
+
+
+localrules:
+    all,
+    figures,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.paper.output.pdf,
+        rules.figures.input,
+
+
+rule figures:
+    input:
+        [figure_files(name) for study in config["run"] for name in figure_names(study)],

@@ -1,0 +1,77 @@
+"""Activations of every layer in one forward pass, and CLIP's embeddings for the dissection."""
+
+
+def clip_of(wildcards):
+    return study_of(wildcards)["clip"]
+
+
+rule extract_shard:
+    input:
+        manifest="results/data/{dataset}/manifest.parquet",
+        model=model_files(lambda wildcards: wildcards.model),
+    output:
+        temp(directory("results/activations/{dataset}/.{model}/{scatteritem}")),
+    log:
+        "results/logs/activations/{dataset}/{model}/{scatteritem}.log",
+    params:
+        options=lambda wildcards: {
+            key: config["models"][wildcards.model][key]
+            for key in ("pool", "layers", "preprocess")
+            if key in config["models"][wildcards.model]
+        },
+        device=config["device"],
+        batch_size=config["batch_size"],
+    threads: config["threads"]["extract"]
+    conda:
+        "../envs/torch.yaml"
+    script:
+        "../workflow_scripts/extract_activations.py"
+
+
+rule merge_shards:
+    input:
+        gather.shards("results/activations/{{dataset}}/.{{model}}/{scatteritem}"),
+    output:
+        directory("results/activations/{dataset}/{model}"),
+    log:
+        "results/logs/activations/{dataset}/{model}/merge.log",
+    conda:
+        "../envs/measures.yaml"
+    script:
+        "../workflow_scripts/merge_activations.py"
+
+
+rule embed_images:
+    input:
+        manifest="results/data/{dataset}/manifest.parquet",
+        model=model_files(lambda wildcards: wildcards.model),
+    output:
+        "results/embeddings/images/{dataset}/{model}.npy",
+    log:
+        "results/logs/embeddings/{dataset}/{model}.log",
+    params:
+        device=config["device"],
+        batch_size=config["batch_size"],
+    threads: config["threads"]["extract"]
+    conda:
+        "../envs/torch.yaml"
+    script:
+        "../workflow_scripts/embed_images.py"
+
+
+rule embed_concepts:
+    input:
+        model=model_files(clip_of),
+        concepts=lambda wildcards: concept_file(study_of(wildcards)["concept_set"]),
+    output:
+        "results/embeddings/concepts/{study}.npy",
+    log:
+        "results/logs/embeddings/{study}-concepts.log",
+    params:
+        template=lambda wildcards: study_of(wildcards).get("template", "{}"),
+        device=config["device"],
+    threads: config["threads"]["extract"]
+    conda:
+        "../envs/torch.yaml"
+    script:
+        "../workflow_scripts/embed_concepts.py"

@@ -1,0 +1,113 @@
+"""Study 1: label every neuron of every layer, then count and sort the labels."""
+
+DISSECTIONS = names_of_kind("studies", kind="concepts")
+RELEASES = names_of_kind("studies", kind="published_labels")
+
+
+def probing(pattern):
+    """Input function: a file for each data set of the study's probing set."""
+    return lambda wildcards: [
+        pattern.format(dataset=dataset, model=getattr(wildcards, "model", ""), clip=clip)
+        for clip in [study_of(wildcards)["clip"]]
+        for dataset in study_of(wildcards)["probing"]
+    ]
+
+
+def categories_file(wildcards):
+    """The category word lists: shipped in resources/, or part of a released data set."""
+    study = study_of(wildcards)
+    if study["kind"] == "concepts":
+        return study["categories"]
+    return f"results/data/{study['dataset']}/manifest.parquet"
+
+
+def planted_models(study):
+    """Models whose neurons are compared with planted factors: those of a study with truth."""
+    return list(study["models"]) if "vocabulary" in study else []
+
+
+rule label_neurons:
+    input:
+        activations=probing("results/activations/{dataset}/{model}"),
+        images=probing("results/embeddings/images/{dataset}/{clip}.npy"),
+        manifests=probing("results/data/{dataset}/manifest.parquet"),
+        text="results/embeddings/concepts/{study}.npy",
+        concepts=lambda wildcards: concept_file(study_of(wildcards)["concept_set"]),
+    output:
+        "results/measures/{study}/labels/{model}.parquet",
+    log:
+        "results/logs/measures/{study}/labels/{model}.log",
+    wildcard_constraints:
+        study=one_of(DISSECTIONS),
+    params:
+        options=lambda wildcards: {
+            key: study_of(wildcards)[key]
+            for key in ("similarities", "top_k", "permutations", "split")
+        },
+        seed=config["seed"],
+    threads: config["threads"]["dissect"]
+    conda:
+        "../envs/measures.yaml"
+    script:
+        "../workflow_scripts/label_neurons.py"
+
+
+rule released_labels:
+    input:
+        manifest=lambda wildcards: f"results/data/{study_of(wildcards)['dataset']}/manifest.parquet",
+    output:
+        "results/measures/{study}/labels/{model}.parquet",
+    log:
+        "results/logs/measures/{study}/labels/{model}.log",
+    wildcard_constraints:
+        study=one_of(RELEASES),
+    params:
+        file=lambda wildcards: study_of(wildcards)["models"][wildcards.model],
+        seed=config["seed"],
+    conda:
+        "../envs/measures.yaml"
+    script:
+        "../workflow_scripts/read_released_labels.py"
+
+
+rule count_concepts:
+    input:
+        labels="results/measures/{study}/labels/{model}.parquet",
+        categories=categories_file,
+    output:
+        counts="results/measures/{study}/counts/{model}.parquet",
+        shares="results/measures/{study}/shares/{model}.parquet",
+    log:
+        "results/logs/measures/{study}/counts/{model}.log",
+    params:
+        categories=lambda wildcards: study_of(wildcards)["categories"],
+        bootstrap=lambda wildcards: study_of(wildcards)["bootstrap"],
+        alpha=lambda wildcards: study_of(wildcards).get("alpha", 0.05),
+        seed=config["seed"],
+    conda:
+        "../envs/measures.yaml"
+    script:
+        "../workflow_scripts/count_concepts.py"
+
+
+rule score_truth:
+    input:
+        labels="results/measures/{study}/labels/{model}.parquet",
+        activations=probing("results/activations/{dataset}/{model}"),
+        manifests=probing("results/data/{dataset}/manifest.parquet"),
+        vocabulary=lambda wildcards: study_of(wildcards)["vocabulary"],
+    output:
+        truth="results/measures/{study}/truth/{model}.parquet",
+        neurons="results/measures/{study}/truth_neurons/{model}.parquet",
+    log:
+        "results/logs/measures/{study}/truth/{model}.log",
+    wildcard_constraints:
+        study=one_of(DISSECTIONS),
+    params:
+        split=lambda wildcards: study_of(wildcards)["split"],
+        bootstrap=lambda wildcards: study_of(wildcards)["bootstrap"],
+        seed=config["seed"],
+    conda:
+        "../envs/measures.yaml"
+    script:
+        "../workflow_scripts/score_truth.py"

@@ -1,0 +1,135 @@
+"""Models: fetched once, trained from a recipe, random twins, fine-tuned. All load offline."""
+
+
+localrules:
+    fetch_model,
+    bundled_model,
+
+
+ZOO = [
+    name
+    for name in names_of_kind("models", source="zoo")
+    if "base" not in config["models"][name]
+]
+TWINS = [n for n in names_of_kind("models", weights="random") if "base" in config["models"][n]]
+FINETUNED = [name for name, entry in config["models"].items() if "finetune" in entry]
+FETCHED = [n for n in config["models"] if n not in {*ZOO, *TWINS, *FINETUNED}]
+
+
+def model_files(name):
+    """Input function: the files of a model that every user of it depends on."""
+
+    def files(wildcards):
+        model = name(wildcards)
+        return [f"results/models/{model}/{file}" for file in ("card.json", "model.safetensors")]
+
+    return files
+
+
+def base_of(wildcards):
+    return config["models"][wildcards.model]["base"]
+
+
+rule fetch_model:
+    output:
+        card="results/models/{model}/card.json",
+        weights="results/models/{model}/model.safetensors",
+    log:
+        "results/logs/models/{model}.log",
+    wildcard_constraints:
+        model=one_of(FETCHED),
+    params:
+        spec=lambda wildcards: config["models"][wildcards.model],
+        mirror=MIRROR,
+    retries: 2
+    conda:
+        "../envs/torch.yaml"
+    script:
+        "../workflow_scripts/fetch_model.py"
+
+
+if config["zoo"] == "bundled":
+
+    rule bundled_model:
+        input:
+            card=lambda wildcards: zoo_file(wildcards, "card.json"),
+            weights=lambda wildcards: zoo_file(wildcards, "model.safetensors"),
+        output:
+            card="results/models/{model}/card.json",
+            weights="results/models/{model}/model.safetensors",
+        log:
+            "results/logs/models/{model}.log",
+        wildcard_constraints:
+            model=one_of(ZOO),
+        conda:
+            "../envs/data.yaml"
+        script:
+            "../workflow_scripts/copy_zoo_model.py"
+
+else:
+
+    rule train_zoo_model:
+        input:
+            recipe=lambda wildcards: zoo_file(wildcards, "recipe.yaml"),
+        output:
+            card="results/models/{model}/card.json",
+            weights="results/models/{model}/model.safetensors",
+        log:
+            "results/logs/models/{model}.log",
+        wildcard_constraints:
+            model=one_of(ZOO),
+        threads: config["threads"]["train"]
+        conda:
+            "../envs/torch.yaml"
+        script:
+            "../workflow_scripts/train_zoo_model.py"
+
+
+def zoo_file(wildcards, file):
+    entry = config["models"][wildcards.model]
+    return f"{config['zoo_directory']}/{entry['id']}/{file}"
+
+
+rule random_twin:
+    input:
+        base=model_files(base_of),
+    output:
+        card="results/models/{model}/card.json",
+        weights="results/models/{model}/model.safetensors",
+    log:
+        "results/logs/models/{model}.log",
+    wildcard_constraints:
+        model=one_of(TWINS),
+    params:
+        seed=lambda wildcards: config["models"][wildcards.model].get("seed", config["seed"]),
+    conda:
+        "../envs/torch.yaml"
+    script:
+        "../workflow_scripts/make_random_twin.py"
+
+
+rule finetune:
+    input:
+        base=model_files(base_of),
+        manifest=lambda wildcards: (
+            f"results/data/{finetuning_of(wildcards)['dataset']}/manifest.parquet"
+        ),
+    output:
+        card="results/models/{model}/card.json",
+        weights="results/models/{model}/model.safetensors",
+    log:
+        "results/logs/models/{model}.log",
+    wildcard_constraints:
+        model=one_of(FINETUNED),
+    params:
+        task=lambda wildcards: finetuning_of(wildcards),
+        seed=config["seed"],
+    threads: config["threads"]["train"]
+    conda:
+        "../envs/torch.yaml"
+    script:
+        "../workflow_scripts/finetune_model.py"
+
+
+def finetuning_of(wildcards):
+    return config["models"][wildcards.model]["finetune"]

@@ -1,0 +1,20 @@
+"""CLIP embeddings of a concept list."""
+
+from job import job
+
+with job(snakemake):
+    from pathlib import Path
+
+    import numpy as np
+    import torch
+    from strata.clip import text_embeddings
+    from strata.concepts import read_concepts
+
+    torch.set_num_threads(snakemake.threads)
+    embeddings = text_embeddings(
+        Path(snakemake.input.model[0]).parent,
+        read_concepts(snakemake.input.concepts),
+        template=snakemake.params.template,
+        device=snakemake.params.device,
+    )
+    np.save(snakemake.output[0], embeddings)

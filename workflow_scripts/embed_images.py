@@ -1,0 +1,20 @@
+"""CLIP embeddings of a data set's pictures."""
+
+from job import job
+
+with job(snakemake):
+    from pathlib import Path
+
+    import numpy as np
+    import torch
+    from strata.clip import image_embeddings
+    from strata.data import open_dataset
+
+    torch.set_num_threads(snakemake.threads)
+    embeddings = image_embeddings(
+        Path(snakemake.input.model[0]).parent,
+        open_dataset(Path(snakemake.input.manifest).parent),
+        device=snakemake.params.device,
+        batch_size=snakemake.params.batch_size,
+    )
+    np.save(snakemake.output[0], embeddings)

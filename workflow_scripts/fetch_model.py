@@ -1,0 +1,15 @@
+"""Fetch a model from its hub, mirror or folder, to be loaded offline ever after."""
+
+from job import job
+
+with job(snakemake):
+    from pathlib import Path
+
+    from strata.models import fetch
+
+    fetch(
+        snakemake.params.spec,
+        Path(snakemake.output.card).parent,
+        mirror=snakemake.params.mirror,
+        name=snakemake.wildcards.model,
+    )

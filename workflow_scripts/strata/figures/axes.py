@@ -1,0 +1,188 @@
+"""Furniture that figures share: depth axes, lines with bands, labels at line ends, panel grids."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from strata.errors import StrataError
+from strata.figures import style
+from strata.figures.models import ModelStyle
+
+
+def select(
+    table: pd.DataFrame, styles: Mapping[str, ModelStyle], metric: str | None
+) -> pd.DataFrame:
+    """Rows of the models in `styles` (in that order), with columns for the layer axis.
+
+    Adds `label` (display name), `layer_number` (from 1) and `relative_depth` (0 first, 1 last).
+
+    Raises
+    ------
+    StrataError
+        There is nothing to draw.
+    """
+    rows = table[table["model"].isin(list(styles))]
+    if metric is not None:
+        rows = rows[rows["metric"] == metric]
+    if rows.empty:
+        raise StrataError(f"nothing to draw: no rows of {metric or 'models'} for {list(styles)}")
+    order = {name: i for i, name in enumerate(styles)}
+    deepest = rows.groupby("model")["layer_index"].transform("max").clip(lower=1)
+    rows = rows.assign(
+        label=rows["model"].map({name: s.label for name, s in styles.items()}),
+        layer_number=rows["layer_index"] + 1,
+        relative_depth=rows["layer_index"] / deepest,
+    )
+    return rows.sort_values(["model", "layer_index"], key=_ranked(order), kind="stable")
+
+
+def _ranked(order: dict[str, int]):
+    return lambda column: column.map(order) if column.name == "model" else column
+
+
+def drawn(rows: pd.DataFrame, *extra: str) -> pd.DataFrame:
+    """The columns of a line figure's CSV."""
+    columns = ["model", "label", *extra, "layer", "layer_number", "relative_depth"]
+    return rows[[*columns, "value", "low", "high", "n"]].reset_index(drop=True)
+
+
+def common_layers(rows: pd.DataFrame) -> int | None:
+    """Number of layers when all models in `rows` have the same number, else None."""
+    counts = rows.groupby("model")["layer_number"].max().unique()
+    return int(counts[0]) if len(counts) == 1 else None
+
+
+def depth_axis(ax: Axes, layers: int | None, *, bottom: bool = True, top: bool = True) -> None:
+    """Relative depth below; above, the layer numbers when all models have `layers` layers."""
+    ax.set_xlim(-0.03, 1.03)
+    ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+    ax.tick_params(labelbottom=bottom)
+    if bottom:
+        ax.set_xlabel("relative depth")
+    if not (top and layers and layers > 1):
+        return
+    upper = ax.secondary_xaxis("top")
+    step = 1 if layers <= 8 else math.ceil((layers - 1) / 6)
+    shown = range(0, layers, step)
+    upper.set_xticks([i / (layers - 1) for i in shown], [str(i + 1) for i in shown])
+    upper.tick_params(length=1.5, pad=1, labelsize=6, colors=style.GREY)
+    upper.spines["top"].set_visible(False)
+    upper.set_xlabel("layer", fontsize=6, color=style.GREY, labelpad=1.5)
+
+
+def line(ax: Axes, rows: pd.DataFrame, color: str, linestyle="-", marker: str = "o") -> None:
+    """One line of `value` over `relative_depth` with a band from `low` to `high` where defined."""
+    x = rows["relative_depth"].to_numpy()
+    ax.plot(x, rows["value"].to_numpy(), color=color, linestyle=linestyle, marker=marker)
+    low, high = rows["low"].to_numpy(float), rows["high"].to_numpy(float)
+    ax.fill_between(x, low, high, color=color, alpha=0.16, linewidth=0)
+
+
+def model_lines(ax: Axes, rows: pd.DataFrame, styles: Mapping[str, ModelStyle]) -> None:
+    """A line for each model of `rows`, in its own look."""
+    for name, model in styles.items():
+        mine = rows[rows["model"] == name]
+        if len(mine):
+            line(ax, mine, model.color, model.linestyle, model.marker)
+
+
+def value_axis(ax: Axes, label: str = "", percent: bool = False) -> None:
+    """Value axis from zero with few round ticks, in percent where asked."""
+    ax.set_ylim(bottom=0)
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
+    if percent:
+        ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, symbol=" %"))
+    if label:
+        ax.set_ylabel(label)
+
+
+def handles(styles: Iterable[ModelStyle]) -> list[Line2D]:
+    """Legend entries of models."""
+    return [
+        Line2D([], [], color=s.color, linestyle=s.linestyle, marker=s.marker, label=s.label)
+        for s in styles
+    ]
+
+
+def legend_above(figure: Figure, entries: Sequence, columns: int = 4) -> None:
+    """One compact legend above all panels, outside the data."""
+    columns = min(columns, len(entries))
+    # Matplotlib fills legends by column; even rows need the fewest columns that do it.
+    columns = math.ceil(len(entries) / math.ceil(len(entries) / columns))
+    figure.legend(handles=list(entries), loc="outside upper center", ncols=columns)
+
+
+def spread(positions: Sequence[float], gap: float, low: float, high: float) -> np.ndarray:
+    """Move sorted-apart copies of `positions` at least `gap` apart within [low, high].
+
+    The order is kept; an iteration pushes overlapping neighbours apart by equal amounts.
+    """
+    order = np.argsort(positions, kind="stable")
+    y = np.asarray(positions, float)[order]
+    for _ in range(200):
+        overlap = gap - np.diff(y)
+        if (overlap <= 1e-9 * gap).all():
+            break
+        push = np.clip(overlap, 0, None) / 2
+        y[:-1] -= push
+        y[1:] += push
+        y = np.clip(y, low, high)
+    moved = np.empty_like(y)
+    moved[order] = y
+    return moved
+
+
+def label_ends(figure: Figure, ax: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
+    """Name lines at their right end; `ends` holds (y of the end, label, colour).
+
+    Labels are moved apart, with a thin leader to the line's end where they had to move.
+    """
+    size = 6.5
+    texts = [
+        ax.annotate(
+            label,
+            (1, y),
+            xytext=(1.1, y),
+            fontsize=size,
+            color=color,
+            va="center",
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": color, "lw": 0.5, "shrinkA": 1, "shrinkB": 3},
+        )
+        for y, label, color in ends
+    ]
+    figure.draw_without_rendering()
+    low, high = ax.get_ylim()
+    unit = (high - low) / (ax.get_window_extent().height * 72 / figure.dpi)  # data per point
+    for text, y in zip(texts, spread([e[0] for e in ends], 1.2 * size * unit, low, high),
+                       strict=True):
+        text.set_position((1.1, y))
+
+
+def fits_ends(n: int, height: float) -> bool:
+    """Whether `n` line-end labels fit beside axes in a figure `height` inches high."""
+    return n * 1.2 * 6.5 <= 0.7 * height * 72
+
+
+def panels(figure: Figure, n: int, columns: int, sharey: bool = True) -> list[Axes]:
+    """`n` panels in rows of `columns`, sharing x and, if asked, y; unused places are left out."""
+    columns = min(columns, n)
+    rows = math.ceil(n / columns)
+    grid = figure.subplots(rows, columns, sharex=True, sharey=sharey, squeeze=False).ravel()
+    for ax in grid[n:]:
+        ax.remove()
+    return list(grid[:n])
+
+
+def edges(i: int, n: int, columns: int) -> tuple[bool, bool, bool]:
+    """(is lowest in its column, is in the first row, is in the first column) of panel `i`."""
+    columns = min(columns, n)
+    return i + columns >= n, i < columns, i % columns == 0

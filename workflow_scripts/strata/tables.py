@@ -1,0 +1,76 @@
+"""The one schema of every measure, checked whenever a table is written or read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from strata.errors import StrataError
+
+MEASURE_COLUMNS = (
+    "model",
+    "dataset",
+    "layer",
+    "layer_index",
+    "concept",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "n",
+    "seed",
+)
+_TEXT = ("model", "dataset", "layer", "metric")
+_WHOLE = ("layer_index", "n", "seed")
+_REAL = ("value", "low", "high")
+
+
+def check_measures(table: pd.DataFrame, name: str = "measures") -> pd.DataFrame:
+    """Return `table` with the schema's columns first and its types fixed.
+
+    A measure is tidy: one row per (model, dataset, layer, concept, metric). `concept` may be
+    missing, `low` and `high` are NaN where no interval is defined. Columns beyond
+    `MEASURE_COLUMNS` are kept behind them.
+
+    Raises
+    ------
+    StrataError
+        A column is missing, a value is NaN or infinite, or an interval is upside down.
+    """
+    missing = [column for column in MEASURE_COLUMNS if column not in table]
+    if missing:
+        raise StrataError(f"{name}: missing measure columns {missing}")
+    extra = [column for column in table if column not in MEASURE_COLUMNS]
+    table = table[[*MEASURE_COLUMNS, *extra]].reset_index(drop=True)
+    types = dict.fromkeys(_TEXT, "str") | dict.fromkeys(_WHOLE, "int64")
+    types |= dict.fromkeys(_REAL, "float64")
+    table = table.astype(types)
+    if not np.isfinite(table["value"]).all():
+        row = table.index[~np.isfinite(table["value"])][0]
+        where = table.loc[row, ["model", "layer", "metric"]].tolist()
+        raise StrataError(f"{name}: value of {where} is not finite")
+    if (table["low"] > table["high"]).any():
+        raise StrataError(f"{name}: an interval has low > high")
+    return table
+
+
+def write_measures(table: pd.DataFrame, path: str | Path) -> None:
+    """Check `table` and write it to `path` (parquet), complete or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    check_measures(table, str(path)).to_parquet(temporary, index=False)
+    os.replace(temporary, path)
+
+
+def read_measures(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
+    """Read one or several measure files into one checked table."""
+    paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    if not paths:
+        raise StrataError("no measure files to read")
+    tables = [check_measures(pd.read_parquet(path), str(path)) for path in paths]
+    return pd.concat(tables, ignore_index=True)

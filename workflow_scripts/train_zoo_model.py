@@ -1,0 +1,12 @@
+"""Make a zoo model from nothing, by its recipe."""
+
+from job import job
+
+with job(snakemake):
+    from pathlib import Path
+
+    import torch
+    from strata.zoo import read_recipe, train
+
+    torch.set_num_threads(snakemake.threads)
+    train(read_recipe(snakemake.input.recipe), Path(snakemake.output.card).parent)
