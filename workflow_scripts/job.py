@@ -15,14 +15,17 @@ def job(snakemake) -> Iterator[None]:
     Any other exception keeps its traceback, in the log and on the terminal: it is our mistake.
     """
     terminal = sys.stderr
-    with open(snakemake.log[0], "w", buffering=1) as log:
-        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-            try:
-                yield
-            except StrataError as error:
-                print(f"error: {error}", file=log)
-                print(f"\nerror: {error}\n", file=terminal, flush=True)
-                sys.exit(1)
-            except Exception:
-                traceback.print_exc(file=log)
-                raise
+    with (
+        open(snakemake.log[0], "w", buffering=1) as log,
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+    ):
+        try:
+            yield
+        except StrataError as error:
+            print(f"error: {error}", file=log)
+            print(f"\nerror: {error}\n", file=terminal, flush=True)
+            sys.exit(1)
+        except Exception:
+            traceback.print_exc(file=log)
+            raise

@@ -163,7 +163,7 @@ def vocabulary() -> dict[str, list[str]]:
 def make_microworld(
     n: int, size: int, seed: int, splits: dict[str, float]
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Pictures (n, size, size, 3) uint8 and their manifest (sample, index, split, factors, caption).
+    """Pictures (n, size, size, 3) uint8, and a manifest with their factors and captions.
 
     `splits` gives each split's share; they are consecutive runs of samples, which is as good as
     random because the rows are independent draws.
@@ -349,7 +349,10 @@ _SHAPES = {
         _poly("light", (-0.25, 0), (0.25, 0), (0.35, 0.95), (-0.35, 0.95)),
         _poly(
             "main",
-            *[(0.95 * np.cos(a), 0.1 + 0.95 * np.sin(a)) for a in np.linspace(np.pi, 2 * np.pi, 12)],
+            *[
+                (0.95 * np.cos(a), 0.1 + 0.95 * np.sin(a))
+                for a in np.linspace(np.pi, 2 * np.pi, 12)
+            ],
         ),
         _oval("light", -0.4, -0.3, 0.16, 0.16),
         _oval("light", 0.1, -0.55, 0.16, 0.16),

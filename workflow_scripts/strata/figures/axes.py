@@ -17,6 +17,9 @@ from strata.figures import style
 from strata.figures.models import ModelStyle
 
 
+_LABEL = 6.5  # points
+
+
 def select(
     table: pd.DataFrame, styles: Mapping[str, ModelStyle], metric: str | None
 ) -> pd.DataFrame:
@@ -95,13 +98,19 @@ def model_lines(ax: Axes, rows: pd.DataFrame, styles: Mapping[str, ModelStyle]) 
 
 
 def value_axis(ax: Axes, label: str = "", percent: bool = False) -> None:
-    """Value axis from zero with few round ticks, in percent where asked."""
-    ax.set_ylim(bottom=0)
+    """Value axis with few round ticks, in percent where asked."""
     ax.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
     if percent:
-        ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, symbol=" %"))
+        ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
     if label:
         ax.set_ylabel(label)
+
+
+def from_zero(panels: Sequence[Axes]) -> None:
+    """Give all panels the value range from zero to a little above their highest value."""
+    top = max(ax.dataLim.y1 for ax in panels)
+    for ax in panels:
+        ax.set_ylim(0, 1.05 * top if top > 0 else 1)
 
 
 def handles(styles: Iterable[ModelStyle]) -> list[Line2D]:
@@ -120,21 +129,23 @@ def legend_above(figure: Figure, entries: Sequence, columns: int = 4) -> None:
     figure.legend(handles=list(entries), loc="outside upper center", ncols=columns)
 
 
-def spread(positions: Sequence[float], gap: float, low: float, high: float) -> np.ndarray:
-    """Move sorted-apart copies of `positions` at least `gap` apart within [low, high].
+def spread(positions: Sequence[float], sizes: Sequence[float], low: float, high: float):
+    """Positions moved apart, in their order, so that items of `sizes` centred there do not overlap.
 
-    The order is kept; an iteration pushes overlapping neighbours apart by equal amounts.
+    Overlapping neighbours are pushed apart by equal amounts, again and again, within [low, high].
     """
     order = np.argsort(positions, kind="stable")
     y = np.asarray(positions, float)[order]
-    for _ in range(200):
-        overlap = gap - np.diff(y)
-        if (overlap <= 1e-9 * gap).all():
+    size = np.asarray(sizes, float)[order]
+    gaps = (size[:-1] + size[1:]) / 2
+    for _ in range(500):
+        overlap = gaps - np.diff(y)
+        if (overlap <= 1e-3 * size.max()).all():
             break
         push = np.clip(overlap, 0, None) / 2
         y[:-1] -= push
         y[1:] += push
-        y = np.clip(y, low, high)
+        y = np.clip(y, low + size / 2, high - size / 2)
     moved = np.empty_like(y)
     moved[order] = y
     return moved
@@ -145,15 +156,15 @@ def label_ends(figure: Figure, ax: Axes, ends: Sequence[tuple[float, str, str]])
 
     Labels are moved apart, with a thin leader to the line's end where they had to move.
     """
-    size = 6.5
     texts = [
         ax.annotate(
             label,
             (1, y),
             xytext=(1.1, y),
-            fontsize=size,
+            fontsize=_LABEL,
             color=color,
             va="center",
+            linespacing=1.0,
             annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": color, "lw": 0.5, "shrinkA": 1, "shrinkB": 3},
         )
@@ -162,14 +173,41 @@ def label_ends(figure: Figure, ax: Axes, ends: Sequence[tuple[float, str, str]])
     figure.draw_without_rendering()
     low, high = ax.get_ylim()
     unit = (high - low) / (ax.get_window_extent().height * 72 / figure.dpi)  # data per point
-    for text, y in zip(texts, spread([e[0] for e in ends], 1.2 * size * unit, low, high),
-                       strict=True):
+    sizes = [1.2 * _LABEL * unit * (1 + label.count("\n")) for _, label, _ in ends]
+    margin = 0.6 * _LABEL * unit  # a label may stand half its height beyond the axis
+    places = spread([y for y, _, _ in ends], sizes, low - margin, high + margin)
+    for text, y in zip(texts, places, strict=True):
         text.set_position((1.1, y))
 
 
 def fits_ends(n: int, height: float) -> bool:
     """Whether `n` line-end labels fit beside axes in a figure `height` inches high."""
-    return n * 1.2 * 6.5 <= 0.7 * height * 72
+    return n * 1.2 * _LABEL <= 0.7 * height * 72
+
+
+def name_lines(
+    figure: Figure, ax: Axes, rows: pd.DataFrame, styles: Mapping[str, ModelStyle]
+) -> None:
+    """Name each model of `rows` at its line's end, or in a legend above when they are too many.
+
+    A random twin shares its model's colour, so one entry for all dashed lines names them.
+    """
+    present = [styles[name] for name in dict.fromkeys(rows["model"])]
+    drawn_names = {s.name for s in present}
+    twins = [s for s in present if s.role == "random" and s.base in drawn_names]
+    named = [s for s in present if s not in twins]
+    key = []
+    if twins:
+        dashed = {"linestyle": twins[0].linestyle, "label": "random weights"}
+        key = [Line2D([], [], color=style.GREY, label="trained"),
+               Line2D([], [], color=style.GREY, **dashed)]
+    if fits_ends(len(named), figure.get_size_inches()[1]):
+        if key:
+            legend_above(figure, key)
+        last = rows.groupby("model")["value"].last()
+        label_ends(figure, ax, [(last[s.name], s.label, s.color) for s in named])
+    else:
+        legend_above(figure, [*handles(named), *key], 2)
 
 
 def panels(figure: Figure, n: int, columns: int, sharey: bool = True) -> list[Axes]:
@@ -180,6 +218,11 @@ def panels(figure: Figure, n: int, columns: int, sharey: bool = True) -> list[Ax
     for ax in grid[n:]:
         ax.remove()
     return list(grid[:n])
+
+
+def arrange(n: int) -> int:
+    """Columns that lay out `n` panels evenly across the text width."""
+    return n if n <= 5 else 3 if n == 6 else 4
 
 
 def edges(i: int, n: int, columns: int) -> tuple[bool, bool, bool]:

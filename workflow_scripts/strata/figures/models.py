@@ -76,6 +76,14 @@ def _role(name: str, names: set[str], entry: Mapping[str, Any]) -> tuple[str, st
     return ("finetuned", base, suffix) if suffix else ("pretrained", name, "")
 
 
+def _compared(comparisons: Mapping[str, Any]) -> dict[str, tuple[str, str, str]]:
+    """(role, base, task) of the models that a study's `comparisons` name as twins or fine-tuned."""
+    roles = {twin: ("random", base, "") for base, twin in comparisons.get("controls", {}).items()}
+    for task, pairs in comparisons.get("finetuned", {}).items():
+        roles |= {tuned: ("finetuned", base, task) for base, tuned in pairs.items()}
+    return roles
+
+
 def _family(name: str) -> str | None:
     tokens = re.split(r"[-_/.]", name.lower())
     return next((family for family in FAMILY_COLORS if family in tokens), None)
@@ -95,21 +103,27 @@ def _colors(bases: Iterable[str]) -> dict[str, str]:
 
 
 def describe_models(
-    names: Iterable[str], registry: Mapping[str, Mapping[str, Any]] | None = None
+    names: Iterable[str],
+    registry: Mapping[str, Mapping[str, Any]] | None = None,
+    comparisons: Mapping[str, Any] | None = None,
 ) -> dict[str, ModelStyle]:
     """Styles of a study's models, in the study's order.
 
     Parameters
     ----------
     names
-        Model names. Twins and fine-tuned versions are recognised by `registry` (keys `label`,
-        `weights: random`, `base`, `finetune: {target}`), else by names such as vit-random, vit_cub.
+        Model names. Twins and fine-tuned versions are recognised by `comparisons`, else by
+        `registry`, else by names such as vit-random and vit_cub.
     registry
-        The configuration's `models`; entries of other models are ignored.
+        The configuration's `models` (keys `label`, `weights: random`, `base`,
+        `finetune: {target}`); entries of other models are ignored.
+    comparisons
+        A study's `comparisons`: `controls: {model: twin}`, `finetuned: {task: {model: tuned}}`.
     """
     names = list(dict.fromkeys(names))
     registry = registry or {}
     roles = {name: _role(name, set(names) - {name}, registry.get(name, {})) for name in names}
+    roles |= {name: role for name, role in _compared(comparisons or {}).items() if name in roles}
     colors = _colors(dict.fromkeys(role[1] for role in roles.values()))
     tasks = list(dict.fromkeys(task for _, _, task in roles.values() if task))
     styles = {}

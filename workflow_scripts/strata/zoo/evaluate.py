@@ -7,24 +7,24 @@ import pandas as pd
 import torch
 
 from strata.data.microworld import FAMILIES, SIZES, TEXTURES
-from strata.zoo.pictures import to_tensor
+from strata.zoo.pictures import Look
 
 _BATCH = 256
 
 
-def in_batches(function, images: np.ndarray) -> np.ndarray:
-    """Stack `function(tensor)` over batches of pictures, without gradients."""
+def in_batches(function, look: Look, images: np.ndarray) -> np.ndarray:
+    """Stack `function(tensor)` over batches of uint8 pictures, without gradients."""
     with torch.inference_mode():
         parts = [
-            function(to_tensor(images[start : start + _BATCH])).float().numpy()
+            function(look.tensor(images[start : start + _BATCH])).float().numpy()
             for start in range(0, len(images), _BATCH)
         ]
     return np.concatenate(parts)
 
 
-def classification_accuracy(model, images: np.ndarray, targets: np.ndarray) -> float:
+def classification_accuracy(model, look: Look, images: np.ndarray, targets: np.ndarray) -> float:
     """Share of pictures whose most likely class is the right one."""
-    logits = in_batches(lambda x: model(pixel_values=x).logits, images)
+    logits = in_batches(lambda x: model(pixel_values=x).logits, look, images)
     return float((logits.argmax(axis=1) == targets).mean())
 
 

@@ -1,45 +1,72 @@
-"""Pictures on their way into a zoo model: normalising, shifting, the processor's file."""
+"""Pictures on their way into a model: size, normalising, shifting, the processor's file."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-MEAN = STD = (0.5, 0.5, 0.5)
-_MAX_SHIFT = 3  # pixels of random translation in training
+from strata.data.manifest import Dataset
 
 
-def to_tensor(images: np.ndarray) -> torch.Tensor:
-    """Normalised float tensor (n, 3, size, size) of uint8 pictures (n, size, size, 3)."""
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
-    return pixels.float().div_(127.5).sub_(1.0)
+@dataclass(frozen=True)
+class Look:
+    """How a model wants its pictures: side length in pixels, mean and deviation per channel."""
 
+    size: int
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
 
-def shifted(images: np.ndarray, draw: torch.Generator) -> torch.Tensor:
-    """`to_tensor` after a random translation of each picture (edges repeated)."""
-    size = images.shape[1]
-    pad = ((0, 0), (_MAX_SHIFT, _MAX_SHIFT), (_MAX_SHIFT, _MAX_SHIFT), (0, 0))
-    padded = np.pad(images, pad, mode="edge")
-    moves = torch.randint(0, 2 * _MAX_SHIFT + 1, (len(images), 2), generator=draw).tolist()
-    moved = [padded[i, y : y + size, x : x + size] for i, (y, x) in enumerate(moves)]
-    return to_tensor(np.stack(moved))
+    @classmethod
+    def of(cls, directory: Path) -> Look:
+        """Read from the `preprocessor_config.json` of a transformers model."""
+        processor = json.loads((directory / "preprocessor_config.json").read_text())
+        size = processor.get("crop_size") or processor["size"]
+        side = size if isinstance(size, int) else size.get("height") or size["shortest_edge"]
+        return cls(side, tuple(processor["image_mean"]), tuple(processor["image_std"]))
 
+    def write(self, directory: Path) -> None:
+        """The preprocessor file that transformers' AutoImageProcessor reads."""
+        processor = {
+            "image_processor_type": "ViTImageProcessor",
+            "do_resize": True,
+            "size": {"height": self.size, "width": self.size},
+            "resample": 3,
+            "do_rescale": True,
+            "rescale_factor": 1 / 255,
+            "do_normalize": True,
+            "image_mean": list(self.mean),
+            "image_std": list(self.std),
+        }
+        text = json.dumps(processor, indent=2, sort_keys=True) + "\n"
+        (directory / "preprocessor_config.json").write_text(text)
 
-def write_processor(directory: Path, size: int) -> None:
-    """The preprocessor file that transformers' AutoImageProcessor reads."""
-    processor = {
-        "image_processor_type": "ViTImageProcessor",
-        "do_resize": True,
-        "size": {"height": size, "width": size},
-        "resample": 3,
-        "do_rescale": True,
-        "rescale_factor": 1 / 255,
-        "do_normalize": True,
-        "image_mean": list(MEAN),
-        "image_std": list(STD),
-    }
-    text = json.dumps(processor, indent=2, sort_keys=True) + "\n"
-    (directory / "preprocessor_config.json").write_text(text)
+    def load(self, dataset: Dataset) -> np.ndarray:
+        """All pictures of a data set as uint8 (samples, size, size, 3)."""
+        from PIL.Image import Resampling
+
+        square = (self.size, self.size)
+        pictures = (dataset.image(i) for i in range(len(dataset)))
+        return np.stack(
+            [
+                np.asarray(p if p.size == square else p.resize(square, Resampling.BICUBIC))
+                for p in pictures
+            ]
+        )
+
+    def tensor(self, images: np.ndarray) -> torch.Tensor:
+        """Normalised float tensor (n, 3, size, size) of uint8 pictures (n, size, size, 3)."""
+        pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()
+        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (self.mean, self.std))
+        return pixels.div_(255).sub_(mean).div_(std)
+
+    def shifted(self, images: np.ndarray, draw: torch.Generator) -> torch.Tensor:
+        """`tensor` after a random translation of each picture by up to a sixteenth of its side."""
+        reach = self.size // 16
+        padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
+        moves = torch.randint(0, 2 * reach + 1, (len(images), 2), generator=draw).tolist()
+        moved = [padded[i, y : y + self.size, x : x + self.size] for i, (y, x) in enumerate(moves)]
+        return self.tensor(np.stack(moved))

@@ -15,7 +15,7 @@ from strata.data import microworld
 from strata.errors import StrataError
 from strata.zoo import evaluate
 from strata.zoo.loop import fit
-from strata.zoo.pictures import shifted, write_processor
+from strata.zoo.pictures import Look
 from strata.zoo.recipe import Recipe
 from strata.zoo.text import caption_tokenizer, tokenize
 
@@ -54,6 +54,7 @@ class _Pictures:
     def __init__(self, images: np.ndarray, factors: pd.DataFrame):
         self.images, self.factors = images, factors
         self.rows = list(factors.itertuples(index=False))
+        self.look = Look(images.shape[1])
 
     @classmethod
     def render(cls, n: int, size: int, seed: int) -> _Pictures:
@@ -83,11 +84,13 @@ def _supervised(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: L
     targets = torch.from_numpy(pictures.classes("object"))
 
     def loss_of(rows, draw):
-        logits = model(pixel_values=shifted(pictures.images[rows], draw)).logits
+        logits = model(pixel_values=pictures.look.shifted(pictures.images[rows], draw)).logits
         return torch.nn.functional.cross_entropy(logits, targets[rows])
 
     fit(model, loss_of, len(pictures.images), recipe.schedule, log)
-    accuracy = evaluate.classification_accuracy(model, held_out.images, held_out.classes("object"))
+    accuracy = evaluate.classification_accuracy(
+        model, held_out.look, held_out.images, held_out.classes("object")
+    )
     return model, None, {"object_accuracy": accuracy}
 
 
@@ -100,7 +103,7 @@ def _masked(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log):
     model = _build(recipe.architecture, "ViTMAEForPreTraining")
 
     def loss_of(rows, draw):
-        pixels = shifted(pictures.images[rows], draw)
+        pixels = pictures.look.shifted(pictures.images[rows], draw)
         patches = (model.config.image_size // model.config.patch_size) ** 2
         noise = torch.rand(len(rows), patches, generator=draw)
         return model(pixel_values=pixels, noise=noise).loss
@@ -112,7 +115,7 @@ def _masked(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log):
         unexplained = float(loss_of(rows, draw))
     scores = {"held_out_loss": unexplained}
     everything = _unmasked(model)
-    features = evaluate.in_batches(everything, held_out.images)
+    features = evaluate.in_batches(everything, held_out.look, held_out.images)
     for family in ("object", "background_color", "texture"):
         labels = held_out.classes(family)
         scores[f"{family}_probe_accuracy"] = evaluate.probe_accuracy(features, labels)
@@ -145,7 +148,7 @@ def _contrastive(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: 
         chance = np.random.default_rng(seed)
         write = (microworld.caption, microworld.short_caption)
         captions = [write[chance.random() < 0.5](pictures.rows[row], chance) for row in rows]
-        pixels = shifted(pictures.images[rows], draw)
+        pixels = pictures.look.shifted(pictures.images[rows], draw)
         return model(pixel_values=pixels, **tokenize(tokenizer, captions), return_loss=True).loss
 
     fit(model, loss_of, len(pictures.images), recipe.schedule, log)
@@ -162,7 +165,9 @@ def _clip_scores(model, tokenizer, held_out: _Pictures) -> dict[str, float]:
             return unit(model.get_text_features(**tokens).pooler_output).numpy()
 
     images = evaluate.in_batches(
-        lambda x: unit(model.get_image_features(pixel_values=x).pooler_output), held_out.images
+        lambda x: unit(model.get_image_features(pixel_values=x).pooler_output),
+        held_out.look,
+        held_out.images,
     )
     chance = np.random.default_rng(0)
     captions = [microworld.caption(row, chance) for row in held_out.rows]
@@ -181,7 +186,7 @@ def _clip_scores(model, tokenizer, held_out: _Pictures) -> dict[str, float]:
 def _save(recipe: Recipe, model, tokenizer, scores: dict, directory: Path) -> dict:
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)
-    write_processor(directory, recipe.data.size)
+    Look(recipe.data.size).write(directory)
     if tokenizer is not None:
         tokenizer.save_pretrained(directory)
     card = {

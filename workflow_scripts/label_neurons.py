@@ -1,0 +1,27 @@
+"""Label every neuron of every layer of a model, with each similarity function of the study."""
+
+from job import job
+
+with job(snakemake):
+    import numpy as np
+    import pandas as pd
+    from strata.concepts import read_concepts
+    from strata.dissect import dissect_model
+    from strata.probing import ProbingSet
+    from strata.tables import write_measures
+
+    options = dict(snakemake.params.options)
+    probing = ProbingSet.open(
+        snakemake.input.manifests, snakemake.input.activations, split=options.pop("split")
+    )
+    labels = dissect_model(
+        probing.layers(),
+        probing.rows([np.load(path) for path in snakemake.input.images]),
+        np.load(snakemake.input.text),
+        read_concepts(snakemake.input.concepts),
+        seed=snakemake.params.seed,
+        **options,
+    )
+    labels.insert(0, "model", snakemake.wildcards.model)
+    labels.insert(1, "dataset", probing.name)
+    write_measures(pd.DataFrame(labels), snakemake.output[0])

@@ -1,0 +1,64 @@
+"""The probing set of a study: one or several data sets, one behind the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from strata.activations import ActivationCache
+from strata.errors import StrataError
+
+
+@dataclass(frozen=True)
+class ProbingSet:
+    """Manifests and activations of the probing images, restricted to a split.
+
+    `manifest` holds the chosen samples of all data sets (n rows); `chosen` the sample numbers
+    taken from each data set.
+    """
+
+    name: str
+    manifest: pd.DataFrame
+    chosen: list[np.ndarray]
+    caches: list[ActivationCache]
+
+    @classmethod
+    def open(
+        cls, manifests: Sequence[str], activations: Sequence[str], split: str = "all"
+    ) -> ProbingSet:
+        """Open data sets by their manifest files and the caches of one model on them.
+
+        Raises
+        ------
+        StrataError
+            A data set has no sample in `split`, or the caches do not have the same layers.
+        """
+        tables, chosen = [], []
+        for path in manifests:
+            table = pd.read_parquet(path)
+            rows = np.arange(len(table))
+            if split != "all":
+                rows = np.flatnonzero(table["split"] == split)
+            if not len(rows):
+                raise StrataError(f"{path}: no samples in split {split!r}")
+            tables.append(table.iloc[rows].assign(dataset=Path(path).parent.name))
+            chosen.append(rows)
+        caches = [ActivationCache(path) for path in activations]
+        if len({tuple(cache.layers) for cache in caches}) > 1:
+            raise StrataError(f"{activations[0]}: the layers differ between the probing data sets")
+        name = "+".join(table["dataset"].iloc[0] for table in tables)
+        return cls(name, pd.concat(tables, ignore_index=True), chosen, caches)
+
+    def rows(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        """The chosen rows of one array per data set, stacked to (n, features)."""
+        parts = [array[rows] for array, rows in zip(arrays, self.chosen, strict=True)]
+        return np.concatenate(parts)
+
+    def layers(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Name and activations (n, neurons) of one layer after the other."""
+        for index, name in enumerate(self.caches[0].layers):
+            yield name, self.rows([cache.layer(index) for cache in self.caches])

@@ -1,0 +1,154 @@
+"""Intervals, permutation p-values and correlations that every study reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from strata.errors import StrataError
+
+_BATCH = 2**24  # resampled values held at a time
+
+
+class Estimate(NamedTuple):
+    """A value with its interval; low and high are NaN where none can be given."""
+
+    value: float
+    low: float
+    high: float
+
+
+def _quantiles(draws: np.ndarray, level: float) -> tuple[float, float]:
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise StrataError(f"level of an interval must lie between 0 and 1, not {level}")
+
+
+def bootstrap_interval(
+    values: np.ndarray,
+    statistic: Callable[[np.ndarray], float] = np.mean,
+    n: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Estimate:
+    """`statistic` of `values` (rows are resampled) with a percentile bootstrap interval.
+
+    Efron & Tibshirani 1993, chapter 13. `statistic` maps an array like `values` to a number; the
+    mean of a flat array is done without a loop. One value has no interval (NaN).
+
+    Raises StrataError when there are no values.
+    """
+    _check_level(level)
+    values = np.asarray(values)
+    size = len(values)
+    if size == 0:
+        raise StrataError("a bootstrap interval needs at least one value")
+    value = float(statistic(values))
+    if size == 1 or n == 0:
+        return Estimate(value, np.nan, np.nan)
+    rng = np.random.default_rng(seed)
+    if statistic is np.mean and values.ndim == 1:
+        rows = max(1, _BATCH // size)
+        parts = [min(rows, n - start) for start in range(0, n, rows)]
+        draws = [values[rng.integers(size, size=(part, size))].mean(axis=1) for part in parts]
+        return Estimate(value, *_quantiles(np.concatenate(draws), level))
+    draws = [statistic(values[rng.integers(size, size=size)]) for _ in range(n)]
+    return Estimate(value, *_quantiles(np.array(draws), level))
+
+
+def wilson_interval(successes: int, n: int, level: float = 0.95) -> Estimate:
+    """A share with Wilson's score interval (Wilson 1927). Raises StrataError for n < 1."""
+    from scipy.stats import binomtest
+
+    _check_level(level)
+    if n < 1 or not 0 <= successes <= n:
+        raise StrataError(f"a share needs 0 <= successes <= n and n > 0, not {successes} of {n}")
+    interval = binomtest(int(successes), int(n)).proportion_ci(level, method="wilson")
+    return Estimate(successes / n, float(interval.low), float(interval.high))
+
+
+def permutation_p_values(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
+    """p = (1 + number of null >= observed) / (B + 1), one per observed value (one-sided).
+
+    `null` is (len(observed), B), or (1, B) when one null serves all. Counting the observed value
+    among the draws keeps p valid and above zero (Phipson & Smyth 2010).
+    """
+    observed, null = np.asarray(observed), np.atleast_2d(null)
+    if null.shape[0] not in (1, len(observed)) or null.shape[1] == 0:
+        raise StrataError(f"null of shape {null.shape} does not fit {len(observed)} values")
+    if null.shape[0] == 1:
+        ordered = np.sort(null[0])
+        exceed = null.shape[1] - np.searchsorted(ordered, observed, side="left")
+    else:
+        exceed = (null >= observed[:, None]).sum(axis=1)
+    return (1 + exceed) / (null.shape[1] + 1)
+
+
+def adjust_p_values(p_values: np.ndarray) -> np.ndarray:
+    """Benjamini-Hochberg adjusted p-values (false discovery rate), in the order given."""
+    from scipy.stats import false_discovery_control
+
+    p_values = np.asarray(p_values, dtype=float)
+    return false_discovery_control(p_values, method="bh") if len(p_values) else p_values
+
+
+class Correlation(NamedTuple):
+    """A correlation coefficient with its bootstrap interval, p-value and number of pairs."""
+
+    value: float
+    low: float
+    high: float
+    p_value: float
+    n: int
+
+
+def correlation(
+    x: np.ndarray,
+    y: np.ndarray,
+    method: str = "spearman",
+    n: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Correlation:
+    """Correlation of `x` and `y` ("pearson" or "spearman") with a percentile bootstrap of pairs.
+
+    Resamples in which either variable is constant are left out. The p-value is scipy's two-sided
+    one. Raises StrataError for fewer than 3 pairs, NaN, or a constant variable.
+    """
+    from scipy import stats
+
+    _check_level(level)
+    functions = {"pearson": stats.pearsonr, "spearman": stats.spearmanr}
+    if method not in functions:
+        raise StrataError(f"correlation {method!r} is unknown: choose from {tuple(functions)}")
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if x.shape != y.shape or x.ndim != 1 or len(x) < 3:
+        raise StrataError(f"a correlation needs at least 3 pairs, not {x.shape} and {y.shape}")
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise StrataError("a correlation needs finite values")
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        raise StrataError("a correlation needs values that vary")
+    found = functions[method](x, y)
+    picks = np.random.default_rng(seed).integers(len(x), size=(n, len(x)))
+    draws = _row_correlations(x[picks], y[picks], ranked=method == "spearman")
+    draws = draws[np.isfinite(draws)]
+    bounds = _quantiles(draws, level) if len(draws) else (np.nan, np.nan)
+    return Correlation(float(found.statistic), *bounds, float(found.pvalue), len(x))
+
+
+def _row_correlations(x: np.ndarray, y: np.ndarray, ranked: bool) -> np.ndarray:
+    """Pearson correlation of each row of x with the same row of y, of ranks if `ranked`."""
+    from scipy.stats import rankdata
+
+    if ranked:
+        x, y = rankdata(x, axis=1), rankdata(y, axis=1)
+    x = x - x.mean(axis=1, keepdims=True)
+    y = y - y.mean(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (x * y).sum(axis=1) / np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
