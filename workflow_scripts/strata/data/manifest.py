@@ -1,0 +1,126 @@
+"""What every data set ends in: `manifest.parquet`, a row per sample, and `dataset.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from strata.errors import StrataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Columns of a manifest that say what a sample is; every other column is a concept family.
+KEY_COLUMNS = ("sample", "split", "path", "index", "caption")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set opened from its folder.
+
+    `manifest` has a row per sample in the order of every array that follows: `sample` (0..n-1),
+    `split`, `path` (below `root`) or `index` (a row of `images.npy`), and a column of labels per
+    concept family. `info` is the content of `dataset.json`.
+    """
+
+    directory: Path
+    info: Mapping
+    manifest: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.manifest)
+
+    @property
+    def root(self) -> Path:
+        """Folder that the manifest's paths start from."""
+        return self.directory / self.info["root"]
+
+    @cached_property
+    def _stored(self) -> np.ndarray:
+        return np.load(self.directory / "images.npy", mmap_mode="r", allow_pickle=False)
+
+    def image(self, sample: int) -> Image:
+        """Picture of a sample, in RGB.
+
+        Raises
+        ------
+        StrataError
+            The file is missing, truncated or not a picture (it is named).
+        """
+        from PIL import Image
+
+        if "index" in self.manifest:
+            return Image.fromarray(np.asarray(self._stored[self.manifest["index"].iloc[sample]]))
+        path = self.root / self.manifest["path"].iloc[sample]
+        try:
+            with Image.open(path) as picture:
+                return picture.convert("RGB")
+        except (OSError, SyntaxError, ValueError) as error:
+            reason = "is missing" if isinstance(error, FileNotFoundError) else f"unreadable: {error}"
+            raise StrataError(f"{path}: picture {reason}; replace or remove it") from None
+
+
+def describe(manifest: pd.DataFrame) -> dict:
+    """The parts of `dataset.json` that the manifest itself tells: n, families and counts."""
+    families = [column for column in manifest if column not in KEY_COLUMNS]
+    return {
+        "n": len(manifest),
+        "families": {name: sorted(set(manifest[name].astype(str))) for name in families},
+        "counts": {str(k): int(v) for k, v in manifest["split"].value_counts().items()},
+    }
+
+
+def write_dataset(directory: str | Path, manifest: pd.DataFrame, info: Mapping) -> None:
+    """Write a data set's two files, `manifest.parquet` last, each complete or not at all.
+
+    `info` holds name, kind, modality, root, licence, source and checksums; what the manifest tells
+    (`describe`) is added. `sample` is set to 0..n-1.
+
+    Raises
+    ------
+    StrataError
+        There are no samples, `split` is missing, or there is neither `path` nor `index`.
+    """
+    directory = Path(directory)
+    name = info["name"]
+    if not len(manifest):
+        raise StrataError(f"{name}: the data set has no samples")
+    if "split" not in manifest or not {"path", "index"} & set(manifest):
+        raise StrataError(f"{name}: a manifest needs the columns split, and path or index")
+    columns = [column for column in manifest if column != "sample"]
+    manifest = manifest[columns].reset_index(drop=True)
+    manifest.insert(0, "sample", np.arange(len(manifest)))
+    directory.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({**info, **describe(manifest)}, indent=2, sort_keys=True) + "\n"
+    _replace(directory / "dataset.json", lambda path: path.write_text(text))
+    _replace(directory / "manifest.parquet", lambda path: manifest.to_parquet(path, index=False))
+
+
+def _replace(path: Path, write) -> None:
+    temporary = path.with_name(path.name + ".part")
+    write(temporary)
+    os.replace(temporary, path)
+
+
+def open_dataset(directory: str | Path) -> Dataset:
+    """Open a data set written by `write_dataset`.
+
+    Raises
+    ------
+    StrataError
+        The folder does not hold a data set.
+    """
+    directory = Path(directory)
+    for file in ("manifest.parquet", "dataset.json"):
+        if not (directory / file).is_file():
+            raise StrataError(f"{directory}: no {file}; this folder holds no data set of Strata")
+    info = json.loads((directory / "dataset.json").read_text())
+    return Dataset(directory, info, pd.read_parquet(directory / "manifest.parquet"))
