@@ -58,7 +58,9 @@ def _needs_cuda(package: str, extension: str) -> bool:
     try:
         torch.ops.load_library(path)
     except OSError as error:
-        return any(word in str(error) for word in ("cuda", "cudart", "nvrtc"))
+        # torch names only the extension; the library that is missing is named by the cause.
+        reason = f"{error} {error.__cause__}"
+        return any(word in reason for word in ("cuda", "cudart", "nvrtc"))
     return False
 
 

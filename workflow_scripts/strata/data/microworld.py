@@ -101,9 +101,12 @@ def render(factors: pd.DataFrame, size: int, seed: int) -> np.ndarray:
     return images
 
 
-def caption(row, draw: np.random.Generator) -> str:
-    """One full English caption of a row of factors, with synonyms drawn at random."""
-    noun = row.object if draw.random() < 0.75 else row.kind
+def caption(row, draw: np.random.Generator, by_kind: float = 0.25) -> str:
+    """One full English caption of a row of factors, with synonyms drawn at random.
+
+    The object is named by its kind ("vehicle") with probability `by_kind`, else by its class.
+    """
+    noun = row.kind if draw.random() < by_kind else row.object
     size = SIZES[row.size][draw.integers(2)]
     place = {"left": " on the left", "right": " on the right", "center": " in the center"}
     where = place[row.position] if draw.random() < 0.5 else ""

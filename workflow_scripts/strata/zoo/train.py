@@ -20,6 +20,7 @@ from strata.zoo.recipe import Recipe
 from strata.zoo.text import caption_tokenizer, tokenize
 
 Log = Callable[[str], None]
+_SHORT_CAPTIONS = 0.3  # share of training captions that are a bare word or phrase
 
 
 def train(recipe: Recipe, directory: str | Path, log: Log = print) -> dict:
@@ -39,6 +40,7 @@ def train(recipe: Recipe, directory: str | Path, log: Log = print) -> dict:
     torch.manual_seed(recipe.schedule.seed)
     objective = {"supervised": _supervised, "masked": _masked, "contrastive": _contrastive}
     model, tokenizer, scores = objective[recipe.objective](recipe, pictures, held_out, log)
+    log(f"{recipe.name}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
     for metric, least in recipe.requires.items():
         if not scores[metric] >= least:
             raise StrataError(
@@ -147,7 +149,8 @@ def _contrastive(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: 
         seed = int(torch.randint(2**31, (1,), generator=draw))
         chance = np.random.default_rng(seed)
         write = (microworld.caption, microworld.short_caption)
-        captions = [write[chance.random() < 0.5](pictures.rows[row], chance) for row in rows]
+        short = chance.random(len(rows)) < _SHORT_CAPTIONS
+        captions = [write[s](pictures.rows[row], chance) for s, row in zip(short, rows)]
         pixels = pictures.look.shifted(pictures.images[rows], draw)
         return model(pixel_values=pixels, **tokenize(tokenizer, captions), return_loss=True).loss
 
@@ -170,7 +173,7 @@ def _clip_scores(model, tokenizer, held_out: _Pictures) -> dict[str, float]:
         held_out.images,
     )
     chance = np.random.default_rng(0)
-    captions = [microworld.caption(row, chance) for row in held_out.rows]
+    captions = [microworld.caption(row, chance, by_kind=0.0) for row in held_out.rows]
     retrieved = evaluate.text_to_image_factors(images, texts(captions), held_out.factors)
     named = ("object", "object_color", "background_color", "texture", "size")
     scores = {f"text_to_image_{family}": retrieved[family] for family in retrieved}
