@@ -1,0 +1,113 @@
+"""Pictures through a network in batches: loaded one batch ahead, halved when memory runs out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from strata.errors import StrataError
+
+if TYPE_CHECKING:
+    import torch
+
+    from strata.data.manifest import Dataset
+
+_AUTO_BATCH = {"cpu": 64, "cuda": 256}
+_SECONDS_BETWEEN_REPORTS = 20
+
+
+def pick_device(device: str = "auto") -> str:
+    """The torch device for "auto" (CUDA when there), "cpu" or "cuda".
+
+    Raises StrataError for CUDA on a machine without it.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise StrataError("device: cuda, but torch finds no CUDA device here; use auto or cpu")
+    return device
+
+
+def pick_batch_size(batch_size: int | str, device: str) -> int:
+    """Pictures per forward pass; "auto" starts from what suits the device."""
+    if batch_size == "auto":
+        return _AUTO_BATCH.get(device, _AUTO_BATCH["cpu"])
+    return int(batch_size)
+
+
+def run_batches(
+    dataset: Dataset,
+    samples: Sequence[int],
+    preprocess: Callable[[list], torch.Tensor],
+    compute: Callable[[torch.Tensor], list[np.ndarray]],
+    *,
+    device: str,
+    batch_size: int | str = "auto",
+    log: Callable[[str], None] = print,
+) -> Iterator[list[np.ndarray]]:
+    """`compute(pixels)` of all samples in order, a list of arrays (batch, ...) at a time.
+
+    The next batch is read and preprocessed while the present one is computed. A batch that does
+    not fit into the device's memory is halved, and so are those behind it.
+    """
+    size, done = pick_batch_size(batch_size, device), 0
+    progress = _Progress(len(samples), log)
+
+    def load(start: int) -> torch.Tensor:
+        return preprocess([dataset.image(int(i)) for i in samples[start : start + size]])
+
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        ahead = reader.submit(load, 0)
+        while done < len(samples):
+            pixels = ahead.result()
+            following = done + len(pixels)
+            if following < len(samples):
+                ahead = reader.submit(load, following)
+            for part, fitting in _halving(pixels, compute, device):
+                size = min(size, fitting) if fitting < len(pixels) else size
+                yield part
+            done = following
+            progress.report(done)
+
+
+def _halving(
+    pixels: torch.Tensor, compute: Callable, device: str
+) -> Iterator[tuple[list[np.ndarray], int]]:
+    """Results of a batch, in as few pieces as memory allows, with the size that fitted."""
+    import torch
+
+    fitting, start = len(pixels), 0
+    while start < len(pixels):
+        try:
+            part = compute(pixels[start : start + fitting].to(device))
+        except torch.OutOfMemoryError:
+            if fitting == 1:
+                raise StrataError(
+                    f"one picture does not fit into the memory of {device}; use device: cpu"
+                ) from None
+            fitting = max(1, fitting // 2)
+            torch.cuda.empty_cache()
+            continue
+        yield part, fitting
+        start += fitting
+
+
+class _Progress:
+    """A line every now and then, and one at the end."""
+
+    def __init__(self, total: int, log: Callable[[str], None]):
+        self.total, self.log = total, log
+        self.started = self.reported = time.monotonic()
+
+    def report(self, done: int) -> None:
+        now = time.monotonic()
+        if done == self.total or now - self.reported > _SECONDS_BETWEEN_REPORTS:
+            self.reported = now
+            rate = done / max(now - self.started, 1e-9)
+            self.log(f"{done}/{self.total} pictures, {rate:.0f} per second")
