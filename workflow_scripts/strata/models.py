@@ -153,18 +153,22 @@ def _build_timm(directory: Path):
 
 
 def _load_transformers(directory: Path):
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig, AutoModel, logging
 
+    logging.set_verbosity_error()  # heads that are left out fill the log otherwise
     config = AutoConfig.from_pretrained(directory, local_files_only=True)
     extra = {"mask_ratio": 0.0} if config.model_type == "vit_mae" else {}
+    options = {"local_files_only": True, "use_safetensors": True, "output_loading_info": True}
     try:
-        model = AutoModel.from_pretrained(
-            directory, local_files_only=True, use_safetensors=True, **extra
-        )
+        model, report = AutoModel.from_pretrained(directory, **options, **extra)
     except (OSError, RuntimeError, ValueError) as error:
         raise StrataError(
             f"{directory.name}: transformers cannot load it: {_one_line(error)}"
         ) from None
+    # A pooler comes after the last layer; anything else that is missing would be random.
+    missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
+    if missing:
+        raise StrataError(f"{directory.name}: model.safetensors lacks weights of {missing[0]}")
     return getattr(model, "vision_model", model)
 
 
