@@ -4,7 +4,6 @@ from job import job
 
 with job(snakemake):
     import numpy as np
-    import pandas as pd
     from strata.concepts import read_concepts
     from strata.dissect import dissect_model
     from strata.probing import ProbingSet
@@ -19,9 +18,9 @@ with job(snakemake):
         probing.rows([np.load(path) for path in snakemake.input.images]),
         np.load(snakemake.input.text),
         read_concepts(snakemake.input.concepts),
+        model=snakemake.wildcards.model,
+        dataset=probing.name,
         seed=snakemake.params.seed,
         **options,
     )
-    labels.insert(0, "model", snakemake.wildcards.model)
-    labels.insert(1, "dataset", probing.name)
-    write_measures(pd.DataFrame(labels), snakemake.output[0])
+    write_measures(labels, snakemake.output[0])

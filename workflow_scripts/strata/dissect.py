@@ -23,7 +23,7 @@ scores (twice that when the similarities are very peaked), and as many rows agai
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
@@ -844,3 +844,43 @@ def label_measures(
     from strata.tables import check_measures
 
     return check_measures(measures, f"labels of {model}, layer {layer}")
+
+
+def dissect_model(
+    layers: Iterable[tuple[str, np.ndarray]],
+    image_embeddings: np.ndarray,
+    text_embeddings: np.ndarray,
+    concepts: Sequence[str],
+    *,
+    model: str,
+    dataset: str,
+    similarities: Sequence[str],
+    top_k: int | None = None,
+    permutations: int = 0,
+    seed: int = 0,
+    log: Callable[[str], None] = print,
+) -> pd.DataFrame:
+    """Measure rows of the labels of all layers, by each similarity function; the first is the main.
+
+    `layers` gives names and activations (images, neurons); other arguments and errors as for
+    `label_with_all`, with the layer named.
+    """
+    tables = []
+    for index, (layer, activations) in enumerate(layers):
+        try:
+            table = label_with_all(
+                activations,
+                image_embeddings,
+                text_embeddings,
+                concepts,
+                similarities,
+                top_k=top_k,
+                n_permutations=permutations,
+                seed=seed,
+            )
+        except StrataError as error:
+            raise StrataError(f"{model} on {dataset}, layer {layer}: {error}") from None
+        place = {"layer": layer, "layer_index": index, "n_images": len(activations), "seed": seed}
+        tables.append(label_measures(table, model=model, dataset=dataset, **place))
+        log(f"{layer}: {activations.shape[1]} neurons labelled")
+    return pd.concat(tables, ignore_index=True)

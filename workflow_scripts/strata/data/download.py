@@ -1,0 +1,296 @@
+"""Downloads that can be trusted: checksummed, resumed, retried, and unpacked without surprises."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import tarfile
+import time
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote
+
+from strata.data.files import index_files
+from strata.data.manifest import write_dataset
+from strata.errors import StrataError
+
+_CHUNK = 2**20
+_SECONDS_BETWEEN_REPORTS = 20
+_TIMEOUT = 30  # seconds without any byte
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file to fetch: its name below the download folder, its URL and its sha256."""
+
+    name: str
+    url: str
+    sha256: str
+    unpack: bool = False
+
+
+def fetch_file(
+    file: RemoteFile,
+    directory: str | Path,
+    *,
+    mirror: str | None = None,
+    retries: int = 4,
+    pause: float = 1.0,
+    log: Callable[[str], None] = print,
+) -> Path:
+    """Have `file` in `directory` with the right checksum, and return its path.
+
+    A file that is there and right is kept. Else it is copied from the mirror (a folder or base URL,
+    under the file's name) when that has it with the right checksum, else downloaded: resumed from a
+    partial file, tried `retries` times with a pause that doubles. The file gets its name only once
+    its checksum holds.
+
+    Raises
+    ------
+    StrataError
+        Neither place gives the file, or what they give has another checksum.
+    """
+    path = _inside(Path(directory), file.name)
+    if path.is_file() and _sha256(path) == file.sha256:
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sources = ([_below(mirror, file.name)] if mirror else []) + [file.url]
+    reasons = []
+    for source in sources:
+        part = path.with_name(path.name + ".part")
+        try:
+            _obtain(source, part, retries, pause, log)
+        except (OSError, StrataError) as error:
+            reasons.append(f"{source}: {error}")
+            continue
+        found = _sha256(part)
+        if found == file.sha256:
+            os.replace(part, path)
+            return path
+        part.unlink()
+        reasons.append(f"{source}: sha256 is {found}, expected {file.sha256}")
+    raise StrataError(f"{file.name}: cannot be fetched; " + "; ".join(reasons))
+
+
+def _inside(directory: Path, name: str) -> Path:
+    """`directory / name`, refusing names that lead out of the directory."""
+    pure = PurePosixPath(name)
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+        raise StrataError(f"{name!r}: a file name must stay inside its folder")
+    return directory / Path(*pure.parts)
+
+
+def _below(base: str, name: str) -> str:
+    return f"{base.rstrip('/')}/{quote(name)}" if "://" in base else str(Path(base) / name)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _obtain(source: str, part: Path, retries: int, pause: float, log: Callable) -> None:
+    """Write `source` (a path or URL) to `part`."""
+    if "://" not in source:
+        if not Path(source).is_file():
+            raise StrataError("no such file")
+        shutil.copyfile(source, part)
+        return
+    import requests
+
+    for attempt in range(retries):
+        try:
+            return _download(source, part, log)
+        except requests.HTTPError as error:
+            status = error.response.status_code
+            if status < 500 and status not in (408, 416, 429):
+                raise StrataError(f"HTTP status {status}") from None
+            reason = f"HTTP status {status}"
+            if status == 416:  # the partial file is longer than the remote one
+                part.unlink(missing_ok=True)
+        except requests.RequestException as error:
+            reason = type(error).__name__
+        if attempt + 1 < retries:
+            log(f"{source}: {reason}; trying again in {pause * 2**attempt:.0f} s")
+            time.sleep(pause * 2**attempt)
+    raise StrataError(f"{reason} after {retries} attempts")
+
+
+def _download(url: str, part: Path, log: Callable[[str], None]) -> None:
+    import requests
+
+    have = part.stat().st_size if part.exists() else 0
+    # Identity keeps byte ranges those of the file itself.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+        response.raise_for_status()
+        resumed = response.status_code == 206
+        done = have if resumed else 0
+        total = done + int(response.headers.get("Content-Length", 0))
+        reported = time.monotonic()
+        with part.open("ab" if resumed else "wb") as target:
+            for chunk in response.iter_content(_CHUNK):
+                target.write(chunk)
+                done += len(chunk)
+                if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
+                    reported = time.monotonic()
+                    log(f"{url}: {done / 2**20:.0f} of {total / 2**20:.0f} MiB")
+        if done < total:
+            raise requests.ConnectionError(f"{done} of {total} bytes")
+
+
+def unpack(archive: str | Path, directory: str | Path) -> None:
+    """Unpack a zip or tar archive into `directory`, which is replaced, whole or not at all.
+
+    Raises
+    ------
+    StrataError
+        The archive is neither, is damaged, or has a member that would leave the folder, is a
+        link or a device.
+    """
+    archive, directory = Path(archive), Path(directory)
+    temporary = directory.with_name(directory.name + ".part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        if zipfile.is_zipfile(archive):
+            _unzip(archive, temporary)
+        elif tarfile.is_tarfile(archive):
+            _untar(archive, temporary)
+        else:
+            raise StrataError(f"{archive}: neither a zip nor a tar archive")
+        shutil.rmtree(directory, ignore_errors=True)
+        os.replace(temporary, directory)
+    except (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
+        raise StrataError(f"{archive}: cannot be unpacked: {error}") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _unzip(archive: Path, directory: Path) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        for member in opened.infolist():
+            if not member.is_dir():
+                _inside(directory, member.filename)
+                if stat.S_ISLNK(member.external_attr >> 16):
+                    raise StrataError(f"{archive}: member {member.filename!r} is a link")
+        opened.extractall(directory)
+
+
+def _untar(archive: Path, directory: Path) -> None:
+    with tarfile.open(archive) as opened:
+        members = opened.getmembers()
+        for member in members:
+            _inside(directory, member.name)
+            if not (member.isfile() or member.isdir()):
+                raise StrataError(f"{archive}: member {member.name!r} is no plain file")
+        opened.extractall(directory, members, filter="data")
+
+
+def remote_files(spec: Mapping, base: str | Path = ".") -> list[RemoteFile]:
+    """The files of a `kind: download` entry, from its `files` or `base_url` and `checksums`.
+
+    Raises
+    ------
+    StrataError
+        The checksums file is missing or has a line that is not "sha256  name".
+    """
+    if "files" in spec:
+        return [
+            RemoteFile(
+                entry.get("name") or PurePosixPath(entry["url"]).name,
+                entry["url"],
+                entry["sha256"],
+                entry.get("unpack", False),
+            )
+            for entry in spec["files"]
+        ]
+    path = Path(base) / spec["checksums"]
+    if not path.is_file():
+        raise StrataError(f"{path}: no such file of checksums (sha256sum's form)")
+    files = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        checksum, _, name = line.strip().partition("  ")
+        if len(checksum) != 64 or not name:
+            raise StrataError(f"{path}, line {number}: should read 'sha256  name', not {line!r}")
+        files.append(RemoteFile(name, _below(spec["base_url"], name), checksum))
+    return files
+
+
+def fetch_all(
+    files: Sequence[RemoteFile],
+    directory: str | Path,
+    *,
+    mirror: str | None = None,
+    log: Callable[[str], None] = print,
+) -> None:
+    """Fetch files into `directory`; archives marked `unpack` are unpacked where they lie.
+
+    An archive's content goes into the folder named after it, `{name}.d`, and is unpacked once.
+    """
+    for number, file in enumerate(files, start=1):
+        path = fetch_file(file, directory, mirror=mirror, log=log)
+        content = path.with_name(path.name + ".d")
+        if file.unpack and not content.is_dir():
+            unpack(path, content)
+        if number == len(files) or number % 50 == 0:
+            log(f"{number}/{len(files)} files")
+
+
+def download_dataset(
+    spec: Mapping,
+    directory: str | Path,
+    downloads: str | Path,
+    *,
+    mirror: str | None = None,
+    base: str | Path = ".",
+    seed: int = 0,
+    log: Callable[[str], None] = print,
+) -> None:
+    """Fetch a `kind: download` data set into `downloads` and index it in `directory`.
+
+    The mirror is searched under `{mirror}/{name of the data set}/`. A data set of tables gets a
+    manifest of its files; pictures and sounds are labelled as `spec["layout"]` says
+    (`strata.data.files.index_files`).
+    """
+    directory, downloads = Path(directory), Path(downloads)
+    files = remote_files(spec, base)
+    fetch_all(files, downloads, mirror=_below(mirror, directory.name) if mirror else None, log=log)
+    info = {
+        "name": directory.name,
+        "kind": "download",
+        "modality": spec["modality"],
+        "root": os.path.relpath(downloads, directory),
+        "licence": spec["licence"],
+        "source": spec["source"],
+        "storage": "files",
+        "checksums": {file.name: file.sha256 for file in files},
+    }
+    if spec["modality"] == "table":
+        import pandas as pd
+
+        manifest = pd.DataFrame({"split": "all", "path": [file.name for file in files]})
+    else:
+        manifest = index_files(
+            downloads,
+            spec["layout"],
+            modality=spec["modality"],
+            splits=spec.get("splits"),
+            seed=seed,
+            name=directory.name,
+        )
+    write_dataset(directory, manifest, info)
+
+
+def download_concepts(
+    spec: Mapping, path: str | Path, *, mirror: str | None = None, log: Callable = print
+) -> None:
+    """Fetch a word list to `path`; the mirror is searched under `{mirror}/concept_sets/`."""
+    path = Path(path)
+    file = RemoteFile(PurePosixPath(spec["url"]).name, spec["url"], spec["sha256"])
+    shelf = _below(mirror, "concept_sets") if mirror else None
+    os.replace(fetch_file(file, path.parent / ".downloads", mirror=shelf, log=log), path)

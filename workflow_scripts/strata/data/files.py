@@ -1,0 +1,174 @@
+"""Labels of pictures and sounds that lie in folders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from strata.data.manifest import KEY_COLUMNS
+from strata.errors import StrataError
+
+SUFFIXES = {
+    "image": (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
+    "audio": (".wav", ".flac"),
+}
+_READERS = 4  # threads that check files; pictures are decoded outside of Python's lock
+
+
+def index_files(
+    root: str | Path,
+    layout: Mapping,
+    *,
+    modality: str,
+    splits: Mapping[str, float] | None = None,
+    seed: int = 0,
+    name: str = "data set",
+) -> pd.DataFrame:
+    """Manifest (path, split, a column per concept family) of the files under `root`.
+
+    Parameters
+    ----------
+    layout
+        One of `{"classes": folder, "family": column}`: each subfolder is a class;
+        `{"labels": csv}`: a table with the column `path`, optionally `split`, and a column per
+        family (`"families"` picks some); `{"pattern": regular expression}`: its named groups,
+        matched to the whole path below `root`, are the families.
+    splits
+        Share of each split, drawn within each class of the first family; without it, all samples
+        are in the split "all" unless the table says otherwise.
+
+    Raises
+    ------
+    StrataError
+        A folder or file is missing or unreadable, a class is empty, a column is not there.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise StrataError(f"{name}: no folder {root}")
+    if "labels" in layout:
+        manifest = _from_table(root, layout, name)
+    elif "pattern" in layout:
+        manifest = _from_pattern(root, layout["pattern"], modality, name)
+    else:
+        manifest = _from_folders(root, layout, modality, name)
+    families = [column for column in manifest if column not in KEY_COLUMNS]
+    manifest[families] = manifest[families].astype("str")
+    if "split" not in manifest:
+        groups = manifest[families[0]] if families else pd.Series("", index=manifest.index)
+        manifest.insert(1, "split", _splits(groups, splits, seed, name))
+    _check_files(root, manifest["path"], modality)
+    return manifest
+
+
+def _listed(folder: Path, root: Path, modality: str) -> list[str]:
+    """Files of the modality below `folder`, as sorted paths below `root`."""
+    found = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES[modality])
+    return sorted(file.relative_to(root).as_posix() for file in found if file.is_file())
+
+
+def _from_folders(root: Path, layout: Mapping, modality: str, name: str) -> pd.DataFrame:
+    top = root / layout.get("classes", ".")
+    if not top.is_dir():
+        raise StrataError(f"{name}: no folder {top}; it should hold a folder for each class")
+    classes = sorted(f for f in top.iterdir() if f.is_dir() and not f.name.startswith("."))
+    if not classes:
+        raise StrataError(f"{top}: no class folders; use labels: for a table of labels")
+    rows = []
+    for folder in classes:
+        files = _listed(folder, root, modality)
+        if not files:
+            wanted = ", ".join(SUFFIXES[modality])
+            raise StrataError(f"{folder}: class {folder.name!r} is empty; it needs {wanted} files")
+        rows += [(file, folder.name) for file in files]
+    return pd.DataFrame(rows, columns=["path", layout.get("family", "class")])
+
+
+def _from_pattern(root: Path, pattern: str, modality: str, name: str) -> pd.DataFrame:
+    expression = re.compile(pattern)
+    if not expression.groupindex:
+        raise StrataError(f"{name}: pattern {pattern!r} has no named group like (?P<word>...)")
+    matches = [(file, expression.fullmatch(file)) for file in _listed(root, root, modality)]
+    rows = [{"path": file, **match.groupdict()} for file, match in matches if match]
+    if not rows:
+        raise StrataError(f"{name}: no file below {root} matches pattern {pattern!r}")
+    return pd.DataFrame(rows)
+
+
+def _from_table(root: Path, layout: Mapping, name: str) -> pd.DataFrame:
+    path = root / layout["labels"]
+    if not path.is_file():
+        raise StrataError(f"{name}: no table of labels {path}")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    families = layout.get("families") or [c for c in table if c not in KEY_COLUMNS]
+    for column in ("path", *families):
+        if column not in table:
+            found = ", ".join(table.columns)
+            raise StrataError(f"{path}: no column {column!r}; it has {found}")
+    if not len(table):
+        raise StrataError(f"{path}: the table has no rows")
+    if table["path"].duplicated().any():
+        repeated = table.loc[table["path"].duplicated(), "path"].iloc[0]
+        raise StrataError(f"{path}: {repeated!r} is listed twice")
+    for column in families:
+        if (table[column] == "").any():
+            row = int(np.flatnonzero(table[column] == "")[0]) + 2
+            raise StrataError(f"{path}, line {row}: column {column!r} is empty")
+    keep = ["path", *(["split"] if "split" in table else []), *families]
+    return table[keep].copy()
+
+
+def _splits(
+    groups: pd.Series, shares: Mapping[str, float] | None, seed: int, name: str
+) -> np.ndarray:
+    """A split for every row: the shares hold within every group, up to rounding."""
+    if not shares:
+        return np.full(len(groups), "all", dtype=object)
+    if not np.isclose(sum(shares.values()), 1.0):
+        raise StrataError(f"{name}: splits {dict(shares)} must add up to 1")
+    draw = np.random.default_rng(seed)
+    result = np.empty(len(groups), dtype=object)
+    for group in sorted(groups.unique()):
+        rows = draw.permutation(np.flatnonzero(groups == group))
+        ends = np.round(np.cumsum(list(shares.values()))[:-1] * len(rows)).astype(int)
+        for split, part in zip(shares, np.split(rows, ends), strict=True):
+            result[part] = split
+    return result
+
+
+def _check_files(root: Path, paths: pd.Series, modality: str) -> None:
+    """Read every file once, so that a damaged one stops the run at its start."""
+    check = {"image": _check_image, "audio": _check_audio}[modality]
+    with ThreadPoolExecutor(_READERS) as readers:
+        for _ in readers.map(lambda path: _checked(check, root / path), paths):
+            pass
+
+
+def _checked(check: Callable[[Path], None], path: Path) -> None:
+    if not path.is_file():
+        raise StrataError(f"{path}: file is missing; its label is listed")
+    try:
+        check(path)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise StrataError(f"{path}: cannot be read ({reason}); replace or remove it") from None
+
+
+def _check_image(path: Path) -> None:
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        picture.load()
+
+
+def _check_audio(path: Path) -> None:
+    import soundfile
+
+    with soundfile.SoundFile(path) as sound:
+        frames = sum(len(block) for block in sound.blocks(blocksize=2**16))
+    if frames == 0 or frames != sound.frames:
+        raise ValueError(f"{frames} of {sound.frames} frames")

@@ -1,0 +1,45 @@
+"""A user's own folder as a data set, without code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from strata.data.files import index_files
+from strata.data.manifest import write_dataset
+
+
+def index_folder(
+    spec: Mapping, directory: str | Path, *, base: str | Path = ".", seed: int = 0
+) -> None:
+    """Index a `kind: folder` entry in `directory`; the files stay where they are.
+
+    `spec` has `path` (relative to `base`), `modality`, and either `labels` (a CSV in that folder)
+    or class folders, whose names become the column `family` (by default `class`).
+
+    Raises
+    ------
+    StrataError
+        As `strata.data.files.index_files`.
+    """
+    directory = Path(directory)
+    root = (Path(base) / spec["path"]).resolve()
+    layout = {key: spec[key] for key in ("labels", "families", "family", "pattern") if key in spec}
+    manifest = index_files(
+        root,
+        layout,
+        modality=spec["modality"],
+        splits=spec.get("splits"),
+        seed=seed,
+        name=directory.name,
+    )
+    info = {
+        "name": directory.name,
+        "kind": "folder",
+        "modality": spec["modality"],
+        "root": str(root),
+        "licence": spec.get("licence", "the user's own"),
+        "source": str(root),
+        "storage": "files",
+    }
+    write_dataset(directory, manifest, info)
