@@ -1,5 +1,6 @@
 """What several stages share: the checked configuration and names of files."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ scattergather:
 
 
 MIRROR = config["data_mirror"] or os.environ.get("STRATA_MIRROR")
+DOWNLOADS = "results/downloads"
 
 
 def one_of(names):

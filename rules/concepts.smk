@@ -13,8 +13,16 @@ def probing(pattern):
     ]
 
 
-def categories_file(wildcards):
+def categories_path(wildcards):
     """The category word lists: shipped in resources/, or part of a released data set."""
+    study = study_of(wildcards)
+    if study["kind"] == "concepts":
+        return study["categories"]
+    return f"{DOWNLOADS}/{study['dataset']}/{study['categories']}"
+
+
+def categories_file(wildcards):
+    """What the word lists depend on: their file, or the data set that they come with."""
     study = study_of(wildcards)
     if study["kind"] == "concepts":
         return study["categories"]
@@ -80,10 +88,12 @@ rule count_concepts:
     log:
         "results/logs/measures/{study}/counts/{model}.log",
     params:
-        categories=lambda wildcards: study_of(wildcards)["categories"],
-        bootstrap=lambda wildcards: study_of(wildcards)["bootstrap"],
-        alpha=lambda wildcards: study_of(wildcards).get("alpha", 0.05),
-        seed=config["seed"],
+        categories=categories_path,
+        options=lambda wildcards: {
+            "bootstrap": study_of(wildcards)["bootstrap"],
+            "alpha": study_of(wildcards).get("alpha", 0.05),
+            "seed": config["seed"],
+        },
     conda:
         "../envs/measures.yaml"
     script:

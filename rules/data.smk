@@ -52,9 +52,10 @@ rule download_dataset:
         dataset=one_of(names_of_kind("datasets", kind="download")),
     params:
         spec=lambda wildcards: config["datasets"][wildcards.dataset],
-        downloads="results/downloads/{dataset}",
+        downloads=DOWNLOADS + "/{dataset}",
         mirror=MIRROR,
         base=workflow.basedir,
+        seed=config["seed"],
     retries: 2
     conda:
         "../envs/data.yaml"

@@ -36,6 +36,12 @@ def read_vocabulary(path: str | Path) -> dict[str, list[str]]:
     return content
 
 
+def factor_families(vocabulary: Mapping[str, Sequence[str]]) -> list[str]:
+    """Families of the factors that a vocabulary names."""
+    factors = [factor for named in vocabulary.values() for factor in named]
+    return list(dict.fromkeys(factor.partition("=")[0] for factor in factors))
+
+
 def factor_indicators(
     manifest: pd.DataFrame, vocabulary: Mapping[str, Sequence[str]]
 ) -> tuple[list[str], np.ndarray]:

@@ -1,0 +1,226 @@
+"""The configuration, checked before any job: first its form, then what its entries say together."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from strata.concepts import read_categories, read_concepts
+from strata.errors import StrataError
+
+SCHEMA = Path("rules/schemas/config.schema.json")
+
+
+def check_config(config: Mapping, base: str | Path = ".") -> None:
+    """Check a configuration against the schema below `base` and across its entries.
+
+    Only what the studies in `run` use has to exist on disk; names are checked everywhere.
+
+    Raises
+    ------
+    StrataError
+        One line that names the key or value and what would be right.
+    """
+    base = Path(base)
+    _check_form(config, json.loads((base / SCHEMA).read_text()))
+    for name in config["run"]:
+        _known(name, config["studies"], "run", "study")
+    for name, entry in config["datasets"].items():
+        _check_dataset(name, entry)
+    for name, entry in config["models"].items():
+        _check_model(name, entry, config)
+    for name, study in config["studies"].items():
+        check = {"concepts": _check_concepts_study, "published_labels": _check_published_study}
+        check[study["kind"]](f"studies: {name}", study, config)
+    for name in config["run"]:
+        _check_files(f"studies: {name}", config["studies"][name], config, base)
+
+
+def _known(name: str, names: Iterable[str], where: str, kind: str) -> None:
+    if name not in names:
+        raise StrataError(f"config, {where}: unknown {kind} {name!r}{_suggest(name, names)}")
+
+
+def _suggest(name: str, names: Iterable[str]) -> str:
+    names = list(names)
+    close = get_close_matches(str(name), names, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(names)}"
+
+
+# --- form ---------------------------------------------------------------------------------------
+
+
+def _check_form(config: Mapping, schema: Mapping) -> None:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    error = best_match(Draft202012Validator(schema).iter_errors(config))
+    if error is None:
+        return
+    where = ": ".join(map(str, error.absolute_path)) or "top level"
+    raise StrataError(f"config, {where}: {_told(error)}")
+
+
+def _told(error) -> str:
+    """A validation error in words."""
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        extra = next(key for key in error.instance if key not in known)
+        return f"unknown key {extra!r}{_suggest(extra, known)}"
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        return f"key {missing!r} is missing"
+    if error.validator == "enum":
+        return f"{error.instance!r} should be one of {', '.join(map(str, error.validator_value))}"
+    if error.validator == "oneOf":
+        return "needs either files, or base_url and checksums"
+    if error.validator == "const":
+        return f"{error.instance!r} should be {error.validator_value!r}"
+    return " ".join(error.message.split())[:200]
+
+
+# --- entries ------------------------------------------------------------------------------------
+
+
+def _check_dataset(name: str, entry: Mapping) -> None:
+    splits = entry.get("splits")
+    if splits and abs(sum(splits.values()) - 1) > 1e-6:
+        raise StrataError(f"config, datasets: {name}: splits {dict(splits)} must add up to 1")
+    layout = entry.get("layout", entry)
+    if "pattern" in layout:
+        try:
+            re.compile(layout["pattern"])
+        except re.error as error:
+            raise StrataError(f"config, datasets: {name}: pattern: {error}") from None
+
+
+def _check_model(name: str, entry: Mapping, config: Mapping) -> None:
+    where = f"models: {name}"
+    derived = "finetune" in entry or entry.get("weights") == "random"
+    if derived != ("base" in entry):
+        raise StrataError(
+            f"config, {where}: base goes with weights: random or finetune; give both or neither"
+        )
+    if derived:
+        _known(entry["base"], config["models"], f"{where}: base", "model")
+        if "base" in config["models"][entry["base"]]:
+            raise StrataError(f"config, {where}: base {entry['base']!r} has a base itself")
+    elif "id" not in entry and "path" not in entry:
+        raise StrataError(f"config, {where}: needs an id (or a path to a local folder)")
+    elif entry["source"] != "zoo" and "path" not in entry and "revision" not in entry:
+        raise StrataError(f"config, {where}: needs a revision, the commit to pin")
+    if "finetune" in entry:
+        task = entry["finetune"]
+        _known(task["dataset"], config["datasets"], f"{where}: finetune: dataset", "data set")
+        dataset = config["datasets"][task["dataset"]]
+        _check_label_column(f"{where}: finetune: target", task["target"], dataset)
+        splits = set(dataset.get("splits", {}))
+        if dataset["kind"] != "folder" and not {"train", "test"} <= splits:
+            raise StrataError(
+                f"config, {where}: fine-tuning needs the splits train and test in data set "
+                f"{task['dataset']!r}"
+            )
+
+
+def _check_label_column(where: str, column: str, dataset: Mapping) -> None:
+    """A column that the data set cannot have, as far as its entry tells."""
+    if dataset["kind"] == "microworld":
+        from strata.data.microworld import FAMILIES
+
+        _known(column, FAMILIES, where, "label column")
+    layout = dataset.get("layout", dataset)
+    if "classes" in layout or (dataset["kind"] == "folder" and "labels" not in layout):
+        if "pattern" not in layout:
+            _known(column, [layout.get("family", "class")], where, "label column")
+    elif "families" in layout:
+        _known(column, layout["families"], where, "label column")
+
+
+# --- studies ------------------------------------------------------------------------------------
+
+
+def _check_concepts_study(where: str, study: Mapping, config: Mapping) -> None:
+    for dataset in study["probing"]:
+        _known(dataset, config["datasets"], f"{where}: probing", "data set")
+        entry = config["datasets"][dataset]
+        if entry.get("modality", "image") != "image":
+            raise StrataError(f"config, {where}: probing data set {dataset!r} holds no images")
+        splits = entry.get("splits", {})
+        if study["split"] != "all" and entry["kind"] == "microworld":
+            _known(study["split"], splits, f"{where}: split", "split")
+    for model in [*study["models"], study["clip"]]:
+        key = "clip" if model == study["clip"] and model not in study["models"] else "models"
+        _known(model, config["models"], f"{where}: {key}", "model")
+        if config["models"][model]["modality"] != "image":
+            raise StrataError(f"config, {where}: {model!r} is a speech model, the data are images")
+    _known(study["concept_set"], config["concept_sets"], f"{where}: concept_set", "concept set")
+    _check_comparisons(where, study)
+    _check_sizes(where, study, config)
+
+
+def _check_sizes(where: str, study: Mapping, config: Mapping) -> None:
+    """Fewer images than top_k, where their number is known beforehand."""
+    entries = [config["datasets"][name] for name in study["probing"]]
+    if all(entry["kind"] == "microworld" for entry in entries):
+        shares = [1 if study["split"] == "all" else e["splits"][study["split"]] for e in entries]
+        images = sum(round(e["n"] * share) for e, share in zip(entries, shares, strict=True))
+        if images < study["top_k"]:
+            raise StrataError(
+                f"config, {where}: top_k is {study['top_k']}, but there are only {images} images"
+            )
+
+
+def _check_published_study(where: str, study: Mapping, config: Mapping) -> None:
+    _known(study["dataset"], config["datasets"], f"{where}: dataset", "data set")
+    if config["datasets"][study["dataset"]].get("modality") != "table":
+        raise StrataError(f"config, {where}: data set {study['dataset']!r} holds no tables")
+    _check_comparisons(where, study)
+
+
+def _check_comparisons(where: str, study: Mapping) -> None:
+    compared = study.get("comparisons", {})
+    pairs = [compared.get("controls", {}), *compared.get("finetuned", {}).values()]
+    named = [*compared.get("pretraining", []), *compared.get("convnets", [])]
+    named += [model for pair in pairs for both in pair.items() for model in both]
+    for model in named:
+        _known(model, study["models"], f"{where}: comparisons", "model of the study")
+
+
+def _check_files(where: str, study: Mapping, config: Mapping, base: Path) -> None:
+    """Small files that a study needs: read now rather than after hours."""
+    if study["kind"] != "concepts":
+        return
+    read_categories(base / study["categories"])
+    concepts = config["concept_sets"][study["concept_set"]]
+    words = read_concepts(base / concepts["path"]) if concepts["kind"] == "file" else None
+    if "vocabulary" in study:
+        from strata.truth import factor_families, read_vocabulary
+
+        vocabulary = read_vocabulary(base / study["vocabulary"])
+        for dataset in study["probing"]:
+            for family in factor_families(vocabulary):
+                _check_label_column(f"{where}: vocabulary", family, config["datasets"][dataset])
+    if words is not None and len(words) < 2:
+        raise StrataError(f"{base / concepts['path']}: a dissection needs at least two concepts")
+    for dataset in study["probing"]:
+        entry = config["datasets"][dataset]
+        if entry["kind"] == "folder" and not (base / entry["path"]).is_dir():
+            raise StrataError(f"config, datasets: {dataset}: no folder {base / entry['path']}")
+    _check_zoo(study, config, base)
+
+
+def _check_zoo(study: Mapping, config: Mapping, base: Path) -> None:
+    needed = "card.json" if config["zoo"] == "bundled" else "recipe.yaml"
+    for model in {*study["models"], study["clip"]}:
+        entry = config["models"][model]
+        entry = config["models"][entry["base"]] if "base" in entry else entry
+        if entry["source"] != "zoo":
+            continue
+        folder = base / config["zoo_directory"] / entry["id"]
+        if not (folder / needed).is_file():
+            shipped = [path.parent.name for path in sorted(folder.parent.glob(f"*/{needed}"))]
+            hint = _suggest(entry["id"], shipped)
+            raise StrataError(f"config, models: {model}: no {needed} in {folder}{hint}")
