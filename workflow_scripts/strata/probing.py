@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from strata.activations import ActivationCache
 from strata.errors import StrataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from strata.data.manifest import Dataset
 
 
 @dataclass(frozen=True)
@@ -40,11 +46,7 @@ class ProbingSet:
         tables, chosen = [], []
         for path in manifests:
             table = pd.read_parquet(path)
-            rows = np.arange(len(table))
-            if split != "all":
-                rows = np.flatnonzero(table["split"] == split)
-            if not len(rows):
-                raise StrataError(f"{path}: no samples in split {split!r}")
+            rows = _rows_of(table, split, str(path))
             tables.append(table.iloc[rows].assign(dataset=Path(path).parent.name))
             chosen.append(rows)
         caches = [ActivationCache(path) for path in activations]
@@ -62,3 +64,23 @@ class ProbingSet:
         """Name and activations (n, neurons) of one layer after the other."""
         for index, name in enumerate(self.caches[0].layers):
             yield name, self.rows([cache.layer(index) for cache in self.caches])
+
+
+def _rows_of(manifest: pd.DataFrame, split: str, name: str) -> np.ndarray:
+    """Rows of a split ("all" for every row)."""
+    rows = np.arange(len(manifest))
+    if split != "all":
+        rows = np.flatnonzero(manifest["split"] == split)
+    if not len(rows):
+        raise StrataError(f"{name}: no samples in split {split!r}")
+    return rows
+
+
+def picture_finder(datasets: Sequence[Dataset], split: str) -> Callable[[int], Image]:
+    """Picture of a probing image by its number in the probing set."""
+    places = [
+        (dataset, int(row))
+        for dataset in datasets
+        for row in _rows_of(dataset.manifest, split, dataset.info["name"])
+    ]
+    return lambda number: places[number][0].image(places[number][1])

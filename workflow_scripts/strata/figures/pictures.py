@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
+from strata.data.manifest import KEY_COLUMNS, Dataset
 from strata.errors import StrataError
 from strata.figures import style
 
@@ -149,3 +150,19 @@ def _wrap(text: str, width: int) -> str:
         else:
             lines[-1] = f"{lines[-1]} {word}".strip()
     return "\n".join(lines)
+
+
+def with_truth(examples: pd.DataFrame, neurons: pd.DataFrame) -> pd.DataFrame:
+    """Add `factor`, `auc` and `named` of the truth's table of neurons to the chosen neurons."""
+    keys = ["model", "layer_index", "unit", "metric"]
+    return examples.merge(neurons[[*keys, "factor", "auc", "named"]], on=keys, how="left")
+
+
+def specimens(dataset: Dataset, n: int, seed: int) -> list[tuple[int, Image.Image, str]]:
+    """`n` random samples of a data set: number, picture, and its caption or first label."""
+    manifest = dataset.manifest
+    shown = np.random.default_rng(seed).permutation(len(manifest))[:n]
+    families = [column for column in manifest if column not in KEY_COLUMNS]
+    column = "caption" if "caption" in manifest else next(iter(families), None)
+    words = manifest[column].astype("str").str.replace("_", " ") if column else None
+    return [(int(i), dataset.image(i), words.iloc[i] if column else "") for i in shown]

@@ -1,0 +1,186 @@
+"""Which figures a study has, from which measure, of which models. Needs no matplotlib to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from strata.concepts import shown_categories
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from strata.figures.models import ModelStyle
+
+_MAIN_CATEGORIES = (  # the four of the paper's figure 1
+    "colors",
+    "textures and materials",
+    "natural elements and organisms",
+    "objects and machines",
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A figure: the measure it draws, the function that draws it, the models in it."""
+
+    measure: str
+    function: str
+    models: str
+    caption: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    needs: str = ""
+
+
+FIGURES = {
+    "mean_shares": Entry(
+        "shares",
+        "concepts.mean_category_shares",
+        "pretraining",
+        "Share of labelled neurons in each category by depth, mean over models. The band is the "
+        "range over models.",
+    ),
+    "counts": Entry(
+        "counts",
+        "concepts.counts_by_layer",
+        "pretraining",
+        "Number of distinct concepts among the neurons above their layer's median score. Bands are "
+        "95\\,\\% bootstrap intervals over neurons.",
+    ),
+    "categories": Entry(
+        "shares",
+        "concepts.category_panels",
+        "pretraining",
+        "Share of the neurons above their layer's mean score whose label is in a category. Bands "
+        "are 95\\,\\% bootstrap intervals over neurons.",
+    ),
+    "areas": Entry(
+        "shares",
+        "concepts.category_areas",
+        "pretrained",
+        "The same shares stacked: what each layer is about. Grey: labels in none of these "
+        "categories.",
+    ),
+    "convnets": Entry(
+        "shares",
+        "concepts.category_panels",
+        "convnets",
+        "Category shares in the convolutional network, stem and stages.",
+    ),
+    "finetuned_shares": Entry(
+        "shares",
+        "concepts.finetuned_shares",
+        "finetuned",
+        "Category shares before and after fine-tuning, mean over models. The band is the range "
+        "over models.",
+    ),
+    "finetuned_counts": Entry(
+        "counts",
+        "concepts.finetuned_counts",
+        "finetuned",
+        "Number of concepts before and after fine-tuning. Bands are 95\\,\\% bootstrap intervals "
+        "over neurons.",
+    ),
+    "heatmap": Entry(
+        "labels",
+        "concepts.concept_heatmap",
+        "pretrained",
+        "The most frequent concepts of each model by layer, ordered by their mean depth.",
+    ),
+    "significance": Entry(
+        "counts",
+        "concepts.significance_by_layer",
+        "controls",
+        "Share of neurons whose best score exceeds that of shuffled images (false discovery rate "
+        "5\\,\\%), for trained models and their random twins.",
+        needs="permutations",
+    ),
+    "counts_significant": Entry(
+        "counts",
+        "concepts.counts_by_layer",
+        "controls",
+        "Number of distinct concepts among the significantly labelled neurons, for trained models "
+        "and their random twins.",
+        {"metric": "n_concepts_significant"},
+        needs="permutations",
+    ),
+    "truth": Entry(
+        "truth",
+        "truth.truth_by_layer",
+        "controls",
+        "Share of neurons whose label names the planted factor that they tell best, by similarity "
+        "function. Bands are 95\\,\\% Wilson intervals; chance deals out the layer's labels at "
+        "random.",
+        needs="vocabulary",
+    ),
+    "best_auc": Entry(
+        "truth",
+        "truth.best_auc_by_layer",
+        "controls",
+        "How well neurons tell their best planted factor: mean area under the ROC curve.",
+        needs="vocabulary",
+    ),
+}
+
+
+def models_of(study: Mapping, selection: str) -> list[str]:
+    """The models of a study's comparison: pretraining, convnets, pretrained (both), controls
+    (these and their random twins) or finetuned (pretrained and fine-tuned versions)."""
+    compared = study.get("comparisons", {})
+    pretrained = [*compared.get("pretraining", []), *compared.get("convnets", [])]
+    if selection == "pretrained":
+        return pretrained
+    if selection == "controls":
+        twins = compared.get("controls", {})
+        return [name for model in twins for name in (model, twins[model])]
+    if selection == "finetuned":
+        tasks = compared.get("finetuned", {})
+        bases = list(dict.fromkeys(base for pairs in tasks.values() for base in pairs))
+        return [*bases, *(tuned for pairs in tasks.values() for tuned in pairs.values())]
+    return list(compared.get(selection, []))
+
+
+def figure_names(study: Mapping) -> list[str]:
+    """Names of the figures of a study, without the study's own name."""
+    names = [
+        name
+        for name, entry in FIGURES.items()
+        if models_of(study, entry.models) and (not entry.needs or study.get(entry.needs))
+    ]
+    pretrained = models_of(study, "pretrained")
+    names += [f"scores_{model}" for model in pretrained]
+    if study["kind"] == "concepts":
+        names += [f"neurons_{model}" for model in pretrained] + ["specimen"]
+    return names
+
+
+def caption(name: str) -> str:
+    """A sentence or two for a figure, in LaTeX's spelling of a percent sign."""
+    if name in FIGURES:
+        return FIGURES[name].caption
+    return {
+        "scores": "Scores of the labels by layer, with the median (line) and mean (dashes).",
+        "neurons": "Top-activating images of the best-labelled neurons of each layer.",
+        "specimen": "Images of the probing set.",
+    }[name.partition("_")[0]]
+
+
+def draw(
+    name: str, table: pd.DataFrame, styles: Mapping[str, ModelStyle], study: Mapping
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw the figure `name` of a study from its measure's table; returns it with what is drawn."""
+    entry = FIGURES[name]
+    module, _, function = entry.function.partition(".")
+    chosen = {model: styles[model] for model in models_of(study, entry.models)}
+    options = dict(entry.options)
+    if entry.measure == "shares":
+        shown = shown_categories(list(dict.fromkeys(table["concept"])))
+        table = table[table["concept"].isin(shown)]
+        if name == "mean_shares":
+            options["categories"] = [c for c in _MAIN_CATEGORIES if c in shown] or shown
+    if entry.measure == "labels":
+        options["metric"] = table["metric"].iloc[0]
+    return getattr(import_module(f"strata.figures.{module}"), function)(table, chosen, **options)
