@@ -9,7 +9,7 @@ with job(snakemake):
     from strata.tables import read_measures
 
     study = snakemake.params.study
-    styles = describe_models(study["models"], snakemake.params.models, study["comparisons"])
+    styles = describe_models(study["models"], snakemake.params.models, study.get("comparisons"))
     figure, data = draw(
         snakemake.wildcards.figure, read_measures(snakemake.input), styles, study
     )

@@ -9,7 +9,7 @@ with job(snakemake):
     from strata.tables import read_measures
 
     study = snakemake.params.study
-    styles = describe_models(study["models"], snakemake.params.models, study["comparisons"])
+    styles = describe_models(study["models"], snakemake.params.models, study.get("comparisons"))
     labels = read_measures(snakemake.input)
     figure, data = score_histograms(
         labels, styles[snakemake.wildcards.model], metric=labels["metric"].iloc[0]
