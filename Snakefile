@@ -34,13 +34,13 @@ localrules:
     figures,
 
 
+rule figures:
+    input:
+        [figure_files(name) for study in config["run"] for name in figure_names(study)],
+
+
 rule all:
     default_target: True
     input:
         rules.paper.output.pdf,
         rules.figures.input,
-
-
-rule figures:
-    input:
-        [figure_files(name) for study in config["run"] for name in figure_names(study)],
