@@ -1,0 +1,35 @@
+"""Typeset the paper with latexmk; the same sources give the same bytes."""
+
+from job import job
+
+with job(snakemake):
+    import os
+    import shutil
+    import subprocess
+    from pathlib import Path
+
+    from strata import StrataError
+    from strata.paper import latex_error
+
+    build = Path(snakemake.params.build)
+    shutil.rmtree(build, ignore_errors=True)
+    shutil.copytree("paper", build)
+    for path in snakemake.input.generated:
+        shutil.copy(path, build)
+    (build / "figures").symlink_to(Path("results/figures").resolve())
+    command = ["latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error"]
+    command += ["-file-line-error", "main.tex"]
+    dates = {"SOURCE_DATE_EPOCH": "1767225600", "FORCE_SOURCE_DATE": "1", "TZ": "UTC"}
+    try:
+        done = subprocess.run(
+            command, cwd=build, env=os.environ | dates, capture_output=True, text=True
+        )
+    except FileNotFoundError:
+        raise StrataError("latexmk is not installed; run tools/install-tex") from None
+    print(done.stdout[-20000:], done.stderr)
+    if done.returncode:
+        raise latex_error(done.stdout)
+    log = (build / "main.log").read_text(errors="replace")
+    if "There were undefined references" in log or "undefined citations" in log:
+        raise StrataError("paper/main.tex: undefined references or citations; see the log")
+    shutil.copyfile(build / "main.pdf", snakemake.output.pdf)

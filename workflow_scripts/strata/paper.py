@@ -1,0 +1,202 @@
+"""Numbers and tables of the paper as LaTeX, written from the measures; nothing is typed by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from strata.concepts import shown_categories
+from strata.errors import StrataError
+from strata.figures.catalogue import caption, figure_names, models_of
+from strata.figures.models import ModelStyle
+
+_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_SPECIAL = re.compile(r"([&%$#_{}])")
+
+
+def macro_name(*parts: str) -> str:
+    """A LaTeX macro's name from words: ("vit_cub", "count first") gives VitCubCountFirst."""
+    words = re.findall(r"[A-Za-z]+|\d", " ".join(parts))
+    return "".join(_DIGITS[int(w)].title() if w.isdigit() else w[0].upper() + w[1:] for w in words)
+
+
+def macros(values: Mapping[str, object]) -> str:
+    """LaTeX definitions of `values`: whole numbers as they are, others with three decimals."""
+    lines = [f"\\newcommand{{\\{name}}}{{{number(value)}}}" for name, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def number(value: object) -> str:
+    """A number in LaTeX's spelling; text is escaped."""
+    if isinstance(value, Verbatim):
+        return value
+    if isinstance(value, (bool, str)) or value is None:
+        return escape(str(value))
+    if isinstance(value, (int, np.integer)):
+        return f"{value:,}".replace(",", "{,}")
+    return f"{value:.3f}".replace("-", "$-$")
+
+
+def percent(value: float) -> str:
+    """A share as LaTeX percentage text."""
+    return f"{100 * value:.1f}\\,\\%"
+
+
+def escape(text: str) -> str:
+    """Text with LaTeX's special characters made harmless."""
+    return _SPECIAL.sub(r"\\\1", text)
+
+
+class Verbatim(str):
+    """LaTeX that `number` must not escape."""
+
+
+def study_values(
+    name: str, study: Mapping, measures: Mapping[str, pd.DataFrame], styles: Mapping
+) -> dict[str, object]:
+    """Macros of a study: {name: value}.
+
+    `measures` has labels, counts and shares, and truth where it was scored. For each model:
+    number of neurons and layers; the number of concepts in the first and last layer and where it
+    is highest, its rank correlation with depth; the first and last share of each category; the
+    share of significant neurons; how often each similarity function names the planted truth.
+    """
+    values: dict[str, object] = {macro_name(name, "models"): len(styles)}
+    for key in ("top_k", "permutations", "bootstrap", "alpha"):
+        if key in study:
+            values[macro_name(name, key)] = study[key]
+    for model in styles:
+        mine = {key: table[table["model"] == model] for key, table in measures.items()}
+        found = _count_values(mine["counts"]) | _share_values(mine["shares"])
+        main = mine["labels"][mine["labels"]["metric"] == mine["labels"]["metric"].iloc[0]]
+        found |= {"neurons": len(main), "layers": main["layer"].nunique()}
+        if "truth" in mine and len(mine["truth"]):
+            found |= _truth_values(mine["truth"])
+        values |= {macro_name(name, model, key): value for key, value in found.items()}
+    return {key: Verbatim(v) if "\\" in str(v) else v for key, v in values.items()}
+
+
+def _count_values(counts: pd.DataFrame) -> dict[str, object]:
+    from strata.stats import correlation
+
+    rows = counts[counts["metric"] == "n_concepts_median"].sort_values("layer_index")
+    n = rows["value"].astype(int).tolist()
+    found: dict[str, object] = {"count first": n[0], "count last": n[-1], "count max": max(n)}
+    found["count max layer"] = int(np.argmax(n)) + 1
+    if len(n) > 2 and len(set(n)) > 1:
+        rho = correlation(rows["layer_index"], rows["value"])
+        found["count rho"] = rho.value
+    tested = counts[counts["metric"] == "share_significant"]
+    if len(tested):
+        weights = tested["n"]
+        found["significant"] = percent(np.average(tested["value"], weights=weights))
+    return found
+
+
+def _share_values(shares: pd.DataFrame) -> dict[str, object]:
+    rows = shares[shares["metric"] == "category_share_mean"].sort_values("layer_index")
+    found = {}
+    for category in shown_categories(list(dict.fromkeys(rows["concept"]))):
+        of_category = rows.loc[rows["concept"] == category, "value"].tolist()
+        short = category.split(" and ")[0]
+        found[f"{short} first"] = percent(of_category[0])
+        found[f"{short} last"] = percent(of_category[-1])
+    return found
+
+
+def _truth_values(truth: pd.DataFrame) -> dict[str, object]:
+    found = {}
+    for similarity, rows in truth.groupby("concept", sort=False):
+        for metric, key in (("names_best_factor", "named"), ("chance", "chance")):
+            part = rows[rows["metric"] == metric]
+            found[f"{key} {similarity}"] = percent(np.average(part["value"], weights=part["n"]))
+    best = truth[truth["metric"] == "mean_best_auc"].drop_duplicates("layer_index")
+    return found | {"best auc": float(np.average(best["value"], weights=best["n"]))}
+
+
+def card_values(cards: Iterable[Mapping]) -> dict[str, object]:
+    """Macros of the models' cards: parameters and every score."""
+    values: dict[str, object] = {}
+    for card in cards:
+        values[macro_name("card", card["name"], "parameters")] = card["parameters"]
+        for metric, score in card.get("scores", {}).items():
+            shown = percent(score) if "loss" not in metric else score
+            values[macro_name("card", card["name"], metric)] = Verbatim(shown)
+    return values
+
+
+def table_of(header: list[str], rows: list[list[str]], columns: str) -> str:
+    """A booktabs tabular; cells are LaTeX already."""
+    body = " \\\\\n".join(" & ".join(row) for row in rows)
+    head = " & ".join(header)
+    return (
+        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head} \\\\\n\\midrule\n"
+        f"{body} \\\\\n\\bottomrule\n\\end{{tabular}}"
+    )
+
+
+def counts_table(counts: pd.DataFrame, styles: Mapping[str, ModelStyle]) -> str:
+    """Number of concepts above the median by layer, with bootstrap intervals, a row a model."""
+    rows = counts[counts["metric"] == "n_concepts_median"]
+    layers = int(rows["layer_index"].max()) + 1
+    body = []
+    for name, look in styles.items():
+        mine = rows[rows["model"] == name].sort_values("layer_index")
+        cells = [
+            f"\\shortstack{{{v:.0f}\\\\{{\\tiny {lo:.0f}--{hi:.0f}}}}}"
+            for v, lo, hi in mine[["value", "low", "high"]].itertuples(index=False)
+        ]
+        body.append([escape(look.label), *cells, *[""] * (layers - len(cells))])
+    header = ["model", *(str(i + 1) for i in range(layers))]
+    return table_of(header, body, "l" + "r" * layers)
+
+
+def cards_table(cards: Iterable[Mapping]) -> str:
+    """What the models are: objective, parameters, and held-out scores."""
+    body = []
+    for card in cards:
+        scores = ", ".join(
+            f"{metric.replace('_', ' ')} {score:.2f}"
+            for metric, score in card.get("scores", {}).items()
+            if metric.endswith("accuracy")
+        )
+        made = card.get("objective", "")
+        cells = (card["name"], made, f"{card['parameters']:,}", scores or "--")
+        body.append([escape(str(cell)) for cell in cells])
+    header = ["model", "objective", "parameters", "on held-out images"]
+    return table_of(header, body, "llrl")
+
+
+def study_section(name: str, study: Mapping, written: Iterable[str]) -> str:
+    """LaTeX of a study's results: its own section file where there is one, then every figure.
+
+    Figures that the section file shows itself are placed by it with \\strataFigure.
+    """
+    if name in written:
+        return f"\\input{{sections/{name}}}\n"
+    lines = [f"\\section{{{escape(study['title'])}}}"]
+    for figure in figure_names(study):
+        lines.append(f"\\strataFigure{{{name}_{figure}}}{{{caption(figure)}}}")
+    return "\n".join(lines) + "\n"
+
+
+def appendix(name: str, study: Mapping) -> str:
+    """The single-model figures of a study: score histograms and pictures of neurons."""
+    lines = []
+    for model in models_of(study, "pretrained"):
+        shown = [f for f in figure_names(study) if f in (f"scores_{model}", f"neurons_{model}")]
+        for figure in shown:
+            text = f"{escape(study['title'])}, {escape(model)}. {caption(figure)}"
+            lines.append(f"\\strataFigure{{{name}_{figure}}}{{{text}}}")
+    return "\n".join(lines) + "\n"
+
+
+def latex_error(log: str) -> StrataError:
+    """The first error of a LaTeX log as one line."""
+    found = re.search(r"^(?:[\w./-]+\.tex:\d+: |! )(.*(?:\n.*){0,3})", log, flags=re.MULTILINE)
+    line = re.search(r"^[\w./-]+\.tex:\d+", log, flags=re.MULTILINE)
+    reason = " ".join(found.group(1).split())[:200] if found else "see the log"
+    return StrataError(f"{line.group(0) if line else 'paper'}: LaTeX stopped: {reason}")

@@ -1,0 +1,43 @@
+"""Write every number, table and section list of the paper as LaTeX."""
+
+from job import job
+
+with job(snakemake):
+    import json
+    from pathlib import Path
+
+    from strata import paper
+    from strata.concepts import read_concepts
+    from strata.figures.models import describe_models
+    from strata.tables import read_measures
+
+    params, values, tables, sections, appendices = snakemake.params, {}, [], [], []
+    for name, study in params.studies.items():
+        files = {}
+        for path in map(Path, snakemake.input.measures):
+            if path.parts[2] == name:
+                files.setdefault(path.parts[3], []).append(path)
+        measures = {measure: read_measures(paths) for measure, paths in files.items()}
+        styles = describe_models(study["models"], params.models, study.get("comparisons"))
+        values |= paper.study_values(name, study, measures, styles)
+        if study["kind"] == "concepts":
+            entry = params.concept_sets[study["concept_set"]]
+            path = entry.get("path", f"results/concepts/{study['concept_set']}.txt")
+            values[paper.macro_name(name, "concepts")] = len(read_concepts(path))
+        table = paper.counts_table(measures["counts"], styles)
+        tables.append(f"\\newcommand{{\\{paper.macro_name('table', name)}}}{{{table}}}\n")
+        sections.append(paper.study_section(name, study, params.written))
+        appendices.append(paper.appendix(name, study))
+    cards = [json.loads(Path(path).read_text()) for path in snakemake.input.cards]
+    values |= paper.card_values(cards)
+    for path in snakemake.input.datasets:
+        info = json.loads(Path(path).read_text())
+        values[paper.macro_name("data", info["name"], "n")] = info["n"]
+    values["StrataSeed"] = params.seed
+    if cards:
+        tables.append(f"\\newcommand{{\\TableCards}}{{{paper.cards_table(cards)}}}\n")
+    studies = "".join(sections) + "\\clearpage\n\\appendix\n"
+    studies += "\\section{Single models}\n" + "".join(appendices)
+    Path(snakemake.output.numbers).write_text(paper.macros(values))
+    Path(snakemake.output.tables).write_text("".join(tables))
+    Path(snakemake.output.studies).write_text(studies)
