@@ -165,8 +165,11 @@ def _load_transformers(directory: Path):
         raise StrataError(
             f"{directory.name}: transformers cannot load it: {_one_line(error)}"
         ) from None
-    # A pooler comes after the last layer; anything else that is missing would be random.
-    missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
+    # Poolers come after the last layer and a classifier made from CLIP has left its text tower
+    # behind; anything else that is missing would be random.
+    vision = "vision_model." if hasattr(model, "vision_model") else ""
+    needed = (key for key in report["missing_keys"] if key.startswith(vision))
+    missing = sorted(key for key in needed if "pooler" not in key)
     if missing:
         raise StrataError(f"{directory.name}: model.safetensors lacks weights of {missing[0]}")
     return getattr(model, "vision_model", model)

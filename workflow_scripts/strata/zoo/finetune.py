@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from strata.compat import prepare_imports
 from strata.data.manifest import Dataset
 from strata.errors import StrataError
 from strata.zoo import evaluate
@@ -110,6 +111,7 @@ def _task(dataset: Dataset, target: str) -> tuple[np.ndarray, np.ndarray, np.nda
 
 def _classifier(source: Path, classes: list[str]):
     """The model in `source` with a fresh classification head."""
+    prepare_imports()
     from transformers import AutoConfig, AutoModelForImageClassification, ViTConfig
 
     names = dict(enumerate(classes))

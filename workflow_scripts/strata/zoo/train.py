@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from strata.compat import prepare_imports
 from strata.data import microworld
 from strata.errors import StrataError
 from strata.zoo import evaluate
@@ -70,6 +71,7 @@ class _Pictures:
 
 
 def _build(architecture: dict, model_class: str, **extra):
+    prepare_imports()
     import transformers
 
     arguments = {key: value for key, value in architecture.items() if key != "config"}
