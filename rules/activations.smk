@@ -1,10 +1,6 @@
 """Activations of every layer in one forward pass, and CLIP's embeddings for the dissection."""
 
 
-def clip_of(wildcards):
-    return study_of(wildcards)["clip"]
-
-
 rule extract_shard:
     input:
         manifest="results/data/{dataset}/manifest.parquet",
@@ -13,6 +9,9 @@ rule extract_shard:
         temp(directory("results/activations/{dataset}/.{model}/{scatteritem}")),
     log:
         "results/logs/activations/{dataset}/{model}/{scatteritem}.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]["extract"]
     params:
         options=lambda wildcards: {
             key: config["models"][wildcards.model][key]
@@ -21,9 +20,6 @@ rule extract_shard:
         },
         device=config["device"],
         batch_size=config["batch_size"],
-    threads: config["threads"]["extract"]
-    conda:
-        "../envs/torch.yaml"
     script:
         "../workflow_scripts/extract_activations.py"
 
@@ -49,12 +45,12 @@ rule embed_images:
         "results/embeddings/images/{dataset}/{model}.npy",
     log:
         "results/logs/embeddings/{dataset}/{model}.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]["extract"]
     params:
         device=config["device"],
         batch_size=config["batch_size"],
-    threads: config["threads"]["extract"]
-    conda:
-        "../envs/torch.yaml"
     script:
         "../workflow_scripts/embed_images.py"
 
@@ -67,11 +63,11 @@ rule embed_concepts:
         "results/embeddings/concepts/{study}.npy",
     log:
         "results/logs/embeddings/{study}-concepts.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]["extract"]
     params:
         template=lambda wildcards: study_of(wildcards).get("template", "{}"),
         device=config["device"],
-    threads: config["threads"]["extract"]
-    conda:
-        "../envs/torch.yaml"
     script:
         "../workflow_scripts/embed_concepts.py"

@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from strata import StrataError
 from strata.config import check_config
+from strata.figures import catalogue
 
 try:
     check_config(config, workflow.basedir)
@@ -45,17 +46,143 @@ def study_of(wildcards):
     return config["studies"][wildcards.study]
 
 
-def measures(measure, models=None):
-    """Input function: a measure's tables for a study's models."""
+def concept_file(name):
+    """Where the word list of a concept set lies: the user's file, or the downloaded one."""
+    entry = config["concept_sets"][name]
+    return entry["path"] if entry["kind"] == "file" else f"results/concepts/{name}.txt"
 
-    def paths(wildcards):
-        study = study_of(wildcards)
+
+def model_files(name):
+    """Input function: the files of a model that every user of it depends on."""
+
+    def files(wildcards):
+        model = name(wildcards)
         return [
-            f"results/measures/{wildcards.study}/{measure}/{model}.parquet"
-            for model in (models(study) if models else study["models"])
+            f"results/models/{model}/{file}"
+            for file in ("card.json", "model.safetensors")
         ]
 
-    return paths
+    return files
+
+
+def base_of(wildcards):
+    return config["models"][wildcards.model]["base"]
+
+
+def zoo_file(wildcards, file):
+    entry = config["models"][wildcards.model]
+    return f"{config['zoo_directory']}/{entry['id']}/{file}"
+
+
+def finetuning_of(wildcards):
+    return config["models"][wildcards.model]["finetune"]
+
+
+def clip_of(wildcards):
+    return study_of(wildcards)["clip"]
+
+
+def probing(pattern):
+    """Input function: a file for each data set of the study's probing set."""
+    return lambda wildcards: [
+        pattern.format(
+            dataset=dataset, model=getattr(wildcards, "model", ""), clip=clip
+        )
+        for clip in [study_of(wildcards)["clip"]]
+        for dataset in study_of(wildcards)["probing"]
+    ]
+
+
+def categories_path(wildcards):
+    """The category word lists: shipped in resources/, or part of a released data set."""
+    study = study_of(wildcards)
+    if study["kind"] == "concepts":
+        return study["categories"]
+    return f"{DOWNLOADS}/{study['dataset']}/{study['categories']}"
+
+
+def categories_file(wildcards):
+    """What the word lists depend on: their file, or the data set that they come with."""
+    study = study_of(wildcards)
+    if study["kind"] == "concepts":
+        return study["categories"]
+    return f"results/data/{study['dataset']}/manifest.parquet"
+
+
+def planted_models(study):
+    """Models whose neurons are compared with planted factors: those of a study with truth."""
+    return list(study["models"]) if "vocabulary" in study else []
+
+
+def figure_names(study):
+    return [
+        f"{study}_{name}" for name in catalogue.figure_names(config["studies"][study])
+    ]
+
+
+def figure_files(name):
+    return [f"results/figures/{name}.{suffix}" for suffix in ("pdf", "svg", "csv")]
+
+
+def model_entries(wildcards):
+    """Display names and origins of a study's models, as the registry has them."""
+    models = config["models"]
+    return {
+        name: models[name] for name in study_of(wildcards)["models"] if name in models
+    }
+
+
+def drawn_measures(wildcards):
+    """Tables of the measure that a figure draws, for the models in it."""
+    entry = catalogue.FIGURES[wildcards.figure]
+    models = catalogue.models_of(study_of(wildcards), entry.models)
+    return [
+        f"results/measures/{wildcards.study}/{entry.measure}/{model}.parquet"
+        for model in models
+    ]
+
+
+def neuron_truth(wildcards):
+    if wildcards.model not in planted_models(study_of(wildcards)):
+        return []
+    return f"results/measures/{wildcards.study}/truth_neurons/{wildcards.model}.parquet"
+
+
+def measures_in_paper(wildcards):
+    """Every table that a number of the paper is taken from."""
+    files = []
+    for name in config["run"]:
+        study = config["studies"][name]
+        for model in study["models"]:
+            files += [
+                f"results/measures/{name}/{measure}/{model}.parquet"
+                for measure in ("labels", "counts", "shares")
+            ]
+        for model in planted_models(study):
+            files.append(f"results/measures/{name}/truth/{model}.parquet")
+    return files
+
+
+def cards_in_paper(wildcards):
+    """Cards of the models of the studies that ran models."""
+    models = [
+        model
+        for name in config["run"]
+        if config["studies"][name]["kind"] == "concepts"
+        for model in [
+            *config["studies"][name]["models"],
+            config["studies"][name]["clip"],
+        ]
+    ]
+    return [f"results/models/{model}/card.json" for model in dict.fromkeys(models)]
+
+
+def datasets_in_paper(wildcards):
+    names = []
+    for name in config["run"]:
+        study = config["studies"][name]
+        names += study["probing"] if study["kind"] == "concepts" else [study["dataset"]]
+    return [f"results/data/{name}/dataset.json" for name in dict.fromkeys(names)]
 
 
 wildcard_constraints:

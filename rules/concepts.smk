@@ -4,36 +4,6 @@ DISSECTIONS = names_of_kind("studies", kind="concepts")
 RELEASES = names_of_kind("studies", kind="published_labels")
 
 
-def probing(pattern):
-    """Input function: a file for each data set of the study's probing set."""
-    return lambda wildcards: [
-        pattern.format(dataset=dataset, model=getattr(wildcards, "model", ""), clip=clip)
-        for clip in [study_of(wildcards)["clip"]]
-        for dataset in study_of(wildcards)["probing"]
-    ]
-
-
-def categories_path(wildcards):
-    """The category word lists: shipped in resources/, or part of a released data set."""
-    study = study_of(wildcards)
-    if study["kind"] == "concepts":
-        return study["categories"]
-    return f"{DOWNLOADS}/{study['dataset']}/{study['categories']}"
-
-
-def categories_file(wildcards):
-    """What the word lists depend on: their file, or the data set that they come with."""
-    study = study_of(wildcards)
-    if study["kind"] == "concepts":
-        return study["categories"]
-    return f"results/data/{study['dataset']}/manifest.parquet"
-
-
-def planted_models(study):
-    """Models whose neurons are compared with planted factors: those of a study with truth."""
-    return list(study["models"]) if "vocabulary" in study else []
-
-
 rule label_neurons:
     input:
         activations=probing("results/activations/{dataset}/{model}"),
@@ -47,15 +17,15 @@ rule label_neurons:
         "results/logs/measures/{study}/labels/{model}.log",
     wildcard_constraints:
         study=one_of(DISSECTIONS),
+    conda:
+        "../envs/measures.yaml"
+    threads: config["threads"]["dissect"]
     params:
         options=lambda wildcards: {
             key: study_of(wildcards)[key]
             for key in ("similarities", "top_k", "permutations", "split")
         },
         seed=config["seed"],
-    threads: config["threads"]["dissect"]
-    conda:
-        "../envs/measures.yaml"
     script:
         "../workflow_scripts/label_neurons.py"
 
@@ -69,11 +39,11 @@ rule released_labels:
         "results/logs/measures/{study}/labels/{model}.log",
     wildcard_constraints:
         study=one_of(RELEASES),
+    conda:
+        "../envs/measures.yaml"
     params:
         file=lambda wildcards: study_of(wildcards)["models"][wildcards.model],
         seed=config["seed"],
-    conda:
-        "../envs/measures.yaml"
     script:
         "../workflow_scripts/read_released_labels.py"
 
@@ -87,6 +57,8 @@ rule count_concepts:
         shares="results/measures/{study}/shares/{model}.parquet",
     log:
         "results/logs/measures/{study}/counts/{model}.log",
+    conda:
+        "../envs/measures.yaml"
     params:
         categories=categories_path,
         options=lambda wildcards: {
@@ -94,8 +66,6 @@ rule count_concepts:
             "alpha": study_of(wildcards).get("alpha", 0.05),
             "seed": config["seed"],
         },
-    conda:
-        "../envs/measures.yaml"
     script:
         "../workflow_scripts/count_concepts.py"
 
@@ -113,11 +83,11 @@ rule score_truth:
         "results/logs/measures/{study}/truth/{model}.log",
     wildcard_constraints:
         study=one_of(DISSECTIONS),
+    conda:
+        "../envs/measures.yaml"
     params:
         split=lambda wildcards: study_of(wildcards)["split"],
         bootstrap=lambda wildcards: study_of(wildcards)["bootstrap"],
         seed=config["seed"],
-    conda:
-        "../envs/measures.yaml"
     script:
         "../workflow_scripts/score_truth.py"

@@ -15,10 +15,10 @@ rule microworld:
         "results/logs/data/{dataset}.log",
     wildcard_constraints:
         dataset=one_of(names_of_kind("datasets", kind="microworld")),
-    params:
-        spec=lambda wildcards: config["datasets"][wildcards.dataset],
     conda:
         "../envs/data.yaml"
+    params:
+        spec=lambda wildcards: config["datasets"][wildcards.dataset],
     script:
         "../workflow_scripts/make_microworld.py"
 
@@ -31,12 +31,12 @@ rule folder_dataset:
         "results/logs/data/{dataset}.log",
     wildcard_constraints:
         dataset=one_of(names_of_kind("datasets", kind="folder")),
+    conda:
+        "../envs/data.yaml"
     params:
         spec=lambda wildcards: config["datasets"][wildcards.dataset],
         seed=config["seed"],
         base=workflow.basedir,
-    conda:
-        "../envs/data.yaml"
     script:
         "../workflow_scripts/index_folder.py"
 
@@ -50,23 +50,17 @@ rule download_dataset:
         "results/logs/data/{dataset}.log",
     wildcard_constraints:
         dataset=one_of(names_of_kind("datasets", kind="download")),
-    params:
-        spec=lambda wildcards: config["datasets"][wildcards.dataset],
-        downloads=DOWNLOADS + "/{dataset}",
-        mirror=MIRROR,
-        base=workflow.basedir,
-        seed=config["seed"],
     retries: 2
     conda:
         "../envs/data.yaml"
+    params:
+        spec=lambda wildcards: config["datasets"][wildcards.dataset],
+        downloads=f"{DOWNLOADS}/{{dataset}}",
+        mirror=MIRROR,
+        base=workflow.basedir,
+        seed=config["seed"],
     script:
         "../workflow_scripts/download_dataset.py"
-
-
-def concept_file(name):
-    """Where the word list of a concept set lies: the user's file, or the downloaded one."""
-    entry = config["concept_sets"][name]
-    return entry["path"] if entry["kind"] == "file" else f"results/concepts/{name}.txt"
 
 
 rule download_concepts:
@@ -76,11 +70,11 @@ rule download_concepts:
         "results/logs/data/concepts-{concept_set}.log",
     wildcard_constraints:
         concept_set=one_of(names_of_kind("concept_sets", kind="download")),
-    params:
-        spec=lambda wildcards: config["concept_sets"][wildcards.concept_set],
-        mirror=MIRROR,
     retries: 2
     conda:
         "../envs/data.yaml"
+    params:
+        spec=lambda wildcards: config["concept_sets"][wildcards.concept_set],
+        mirror=MIRROR,
     script:
         "../workflow_scripts/download_concepts.py"

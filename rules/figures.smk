@@ -1,35 +1,6 @@
 """Figures: vector graphics, each with the table that it draws."""
 
-from strata.figures import catalogue
-
-
-def figure_names(study):
-    return [f"{study}_{name}" for name in catalogue.figure_names(config["studies"][study])]
-
-
-def figure_files(name):
-    return [f"results/figures/{name}.{suffix}" for suffix in ("pdf", "svg", "csv")]
-
-
-def model_entries(wildcards):
-    """Display names and origins of a study's models, as the registry has them."""
-    models = config["models"]
-    return {name: models[name] for name in study_of(wildcards)["models"] if name in models}
-
-
-def drawn_measures(wildcards):
-    """Tables of the measure that a figure draws, for the models in it."""
-    entry = catalogue.FIGURES[wildcards.figure]
-    models = catalogue.models_of(study_of(wildcards), entry.models)
-    return [
-        f"results/measures/{wildcards.study}/{entry.measure}/{model}.parquet" for model in models
-    ]
-
-
-def neuron_truth(wildcards):
-    if wildcards.model not in planted_models(study_of(wildcards)):
-        return []
-    return f"results/measures/{wildcards.study}/truth_neurons/{wildcards.model}.parquet"
+from strata.stats import LEVEL
 
 
 rule plot_measure:
@@ -47,12 +18,12 @@ rule plot_measure:
         "results/logs/figures/{study}_{figure}.log",
     wildcard_constraints:
         figure=one_of(catalogue.FIGURES),
+    conda:
+        "../envs/figures.yaml"
     params:
         study=study_of,
         models=model_entries,
-        caption=lambda wildcards: catalogue.caption(wildcards.figure).replace("\\,\\%", " %"),
-    conda:
-        "../envs/figures.yaml"
+        caption=lambda wildcards: catalogue.caption(wildcards.figure, f"{LEVEL:.0%}"),
     script:
         "../workflow_scripts/plot_measure.py"
 
@@ -70,11 +41,11 @@ rule plot_scores:
         csv="results/figures/{study}_scores_{model}.csv",
     log:
         "results/logs/figures/{study}_scores_{model}.log",
+    conda:
+        "../envs/figures.yaml"
     params:
         study=study_of,
         models=model_entries,
-    conda:
-        "../envs/figures.yaml"
     script:
         "../workflow_scripts/plot_scores.py"
 
@@ -94,11 +65,11 @@ rule plot_neurons:
         csv="results/figures/{study}_neurons_{model}.csv",
     log:
         "results/logs/figures/{study}_neurons_{model}.log",
+    conda:
+        "../envs/figures.yaml"
     params:
         split=lambda wildcards: study_of(wildcards)["split"],
         alpha=lambda wildcards: study_of(wildcards)["alpha"],
-    conda:
-        "../envs/figures.yaml"
     script:
         "../workflow_scripts/plot_neurons.py"
 
@@ -116,9 +87,9 @@ rule plot_specimen:
         csv="results/figures/{study}_specimen.csv",
     log:
         "results/logs/figures/{study}_specimen.log",
-    params:
-        seed=config["seed"],
     conda:
         "../envs/figures.yaml"
+    params:
+        seed=config["seed"],
     script:
         "../workflow_scripts/plot_specimen.py"

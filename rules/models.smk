@@ -11,23 +11,13 @@ ZOO = [
     for name in names_of_kind("models", source="zoo")
     if "base" not in config["models"][name]
 ]
-TWINS = [n for n in names_of_kind("models", weights="random") if "base" in config["models"][n]]
+TWINS = [
+    n
+    for n in names_of_kind("models", weights="random")
+    if "base" in config["models"][n]
+]
 FINETUNED = [name for name, entry in config["models"].items() if "finetune" in entry]
 FETCHED = [n for n in config["models"] if n not in {*ZOO, *TWINS, *FINETUNED}]
-
-
-def model_files(name):
-    """Input function: the files of a model that every user of it depends on."""
-
-    def files(wildcards):
-        model = name(wildcards)
-        return [f"results/models/{model}/{file}" for file in ("card.json", "model.safetensors")]
-
-    return files
-
-
-def base_of(wildcards):
-    return config["models"][wildcards.model]["base"]
 
 
 rule fetch_model:
@@ -38,12 +28,12 @@ rule fetch_model:
         "results/logs/models/{model}.log",
     wildcard_constraints:
         model=one_of(FETCHED),
-    params:
-        spec=lambda wildcards: config["models"][wildcards.model],
-        mirror=MIRROR,
     retries: 2
     conda:
         "../envs/torch.yaml"
+    params:
+        spec=lambda wildcards: config["models"][wildcards.model],
+        mirror=MIRROR,
     script:
         "../workflow_scripts/fetch_model.py"
 
@@ -78,16 +68,11 @@ else:
             "results/logs/models/{model}.log",
         wildcard_constraints:
             model=one_of(ZOO),
-        threads: config["threads"]["train"]
         conda:
             "../envs/torch.yaml"
+        threads: config["threads"]["train"]
         script:
             "../workflow_scripts/train_zoo_model.py"
-
-
-def zoo_file(wildcards, file):
-    entry = config["models"][wildcards.model]
-    return f"{config['zoo_directory']}/{entry['id']}/{file}"
 
 
 rule random_twin:
@@ -100,10 +85,12 @@ rule random_twin:
         "results/logs/models/{model}.log",
     wildcard_constraints:
         model=one_of(TWINS),
-    params:
-        seed=lambda wildcards: config["models"][wildcards.model].get("seed", config["seed"]),
     conda:
         "../envs/torch.yaml"
+    params:
+        seed=lambda wildcards: config["models"][wildcards.model].get(
+            "seed", config["seed"]
+        ),
     script:
         "../workflow_scripts/make_random_twin.py"
 
@@ -121,15 +108,11 @@ rule finetune:
         "results/logs/models/{model}.log",
     wildcard_constraints:
         model=one_of(FINETUNED),
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]["train"]
     params:
         task=lambda wildcards: finetuning_of(wildcards),
         seed=config["seed"],
-    threads: config["threads"]["train"]
-    conda:
-        "../envs/torch.yaml"
     script:
         "../workflow_scripts/finetune_model.py"
-
-
-def finetuning_of(wildcards):
-    return config["models"][wildcards.model]["finetune"]

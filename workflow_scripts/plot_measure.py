@@ -10,7 +10,5 @@ with job(snakemake):
 
     study = snakemake.params.study
     styles = describe_models(study["models"], snakemake.params.models, study.get("comparisons"))
-    figure, data = draw(
-        snakemake.wildcards.figure, read_measures(snakemake.input), styles, study
-    )
+    figure, data = draw(snakemake.wildcards.figure, read_measures(snakemake.input), styles, study)
     save(figure, data, snakemake.output.pdf.removesuffix(".pdf"))

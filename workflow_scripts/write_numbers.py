@@ -11,7 +11,8 @@ with job(snakemake):
     from strata.figures.models import describe_models
     from strata.tables import read_measures
 
-    params, values, tables, sections, appendices = snakemake.params, {}, [], [], []
+    params, values = snakemake.params, paper.method_values()
+    tables, sections, appendices = [], [], []
     for name, study in params.studies.items():
         files = {}
         for path in map(Path, snakemake.input.measures):
@@ -27,7 +28,7 @@ with job(snakemake):
         table = paper.counts_table(measures["counts"], styles)
         tables.append(f"\\newcommand{{\\{paper.macro_name('table', name)}}}{{{table}}}\n")
         sections.append(paper.study_section(name, study, params.written))
-        appendices.append(paper.appendix(name, study))
+        appendices.append(paper.appendix(name, study, styles))
     cards = [json.loads(Path(path).read_text()) for path in snakemake.input.cards]
     values |= paper.card_values(cards)
     for path in snakemake.input.datasets:

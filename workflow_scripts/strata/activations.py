@@ -154,9 +154,10 @@ def extract(
         "device": encoder.device,
         "batch_size": pick_batch_size(batch_size, encoder.device),
     }
-    with _Recorder(encoder, pool) as recorder, ActivationCache.create(
-        directory, len(samples), info
-    ) as cache:
+    with (
+        _Recorder(encoder, pool) as recorder,
+        ActivationCache.create(directory, len(samples), info) as cache,
+    ):
         batches = run_batches(
             dataset,
             samples,

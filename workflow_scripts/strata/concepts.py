@@ -175,7 +175,8 @@ def category_shares(
     for name, layer in _by_layer(labels):
         words = layer.loc[_above(layer, threshold, alpha), "description"]
         if len(words):
-            rows += [(name, c, float(words.isin(members).mean())) for c, members in categories.items()]
+            shares = {c: float(words.isin(members).mean()) for c, members in categories.items()}
+            rows += [(name, category, share) for category, share in shares.items()]
     return pd.DataFrame(rows, columns=["layer", "category", "share"])
 
 
@@ -293,4 +294,5 @@ def _row(
     first = layer.iloc[0]
     keys = {key: first[key] for key in ("model", "dataset", "layer", "layer_index")}
     interval = {"value": float(value), "low": bounds[0], "high": bounds[1]}
-    return keys | {"concept": concept, "metric": metric} | interval | {"n": len(layer), "seed": seed}
+    counted = {"n": len(layer), "seed": seed}
+    return keys | {"concept": concept, "metric": metric} | interval | counted

@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -162,7 +163,7 @@ def similarity_parameters(
     return chosen
 
 
-# --- inputs and results -------------------------------------------------------------------------------------
+# --- inputs and results -------------------------------------------------------------------------
 
 
 class _Problem(NamedTuple):
@@ -371,7 +372,7 @@ class _Softmax:
 
     def __init__(self, texts: np.ndarray, a: float, n_rows: int, pool: ThreadPoolExecutor):
         edges = np.linspace(0, len(texts), -(-len(texts) // _TILE) + 1).astype(int)
-        self.spans = list(zip(edges[:-1], edges[1:], strict=True))
+        self.spans = list(pairwise(edges))
         self.texts = texts * np.float32(a)
         self.buffer = np.empty(n_rows * len(texts), dtype=np.float32)
         self.pool = pool

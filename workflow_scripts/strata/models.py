@@ -226,9 +226,10 @@ def _transformers_layers(module: nn.Module) -> dict[str, nn.Module]:
     lists: dict[str, nn.Module] = {}
     for name, child in module.named_modules():
         inside = any(name.startswith(f"{outer}.") for outer in lists)
-        if isinstance(child, torch.nn.ModuleList) and not inside:
-            if len(child) > 1 and len({type(block) for block in child}) == 1:
-                lists[name] = child
+        if inside or not isinstance(child, torch.nn.ModuleList):
+            continue
+        if len(child) > 1 and len({type(block) for block in child}) == 1:
+            lists[name] = child
     if not lists:
         return {}
     path, blocks = max(lists.items(), key=lambda item: len(item[1]))
@@ -349,7 +350,7 @@ def fetch(
         }
         write_card(temporary, card)
         directory.mkdir(parents=True, exist_ok=True)
-        for file in (file for file in _FILES + ("card.json",) if (temporary / file).is_file()):
+        for file in (file for file in (*_FILES, "card.json") if (temporary / file).is_file()):
             os.replace(temporary / file, directory / file)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -423,7 +424,7 @@ def _parameters(weights: Path) -> int:
     from safetensors import safe_open
 
     with safe_open(weights, framework="np") as file:
-        return sum(prod(file.get_slice(key).get_shape()) for key in file.keys())
+        return sum(prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118 - not a dict
 
 
 def random_twin(source: str | Path, directory: str | Path, *, seed: int) -> dict:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 
 from strata.concepts import shown_categories
+from strata.dissect import DEFAULTS
 from strata.errors import StrataError
 from strata.figures.catalogue import caption, figure_names, models_of
 from strata.figures.models import ModelStyle
+from strata.stats import LEVEL
 
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _SPECIAL = re.compile(r"([&%$#_{}])")
@@ -37,12 +40,21 @@ def number(value: object) -> str:
         return escape(str(value))
     if isinstance(value, (int, np.integer)):
         return f"{value:,}".replace(",", "{,}")
-    return f"{value:.3f}".replace("-", "$-$")
+    return f"{value:.3f}".replace("-", r"\ensuremath{-}")
+
+
+def parameter(value: float | int | None) -> str:
+    """A parameter in LaTeX's spelling, with no more digits than it has; powers of ten as such."""
+    if isinstance(value, float) and 0 < abs(value) < 1e-3:
+        mantissa, exponent = f"{value:e}".split("e")
+        times = "" if float(mantissa) == 1 else f"{float(mantissa):g}\\cdot "
+        return Verbatim(f"\\ensuremath{{{times}10^{{{int(exponent)}}}}}")
+    return Verbatim(f"{value:g}")
 
 
 def percent(value: float) -> str:
     """A share as LaTeX percentage text."""
-    return f"{100 * value:.1f}\\,\\%"
+    return Verbatim(f"{100 * value:.1f}\\,\\%")
 
 
 def escape(text: str) -> str:
@@ -67,7 +79,7 @@ def study_values(
     values: dict[str, object] = {macro_name(name, "models"): len(styles)}
     for key in ("top_k", "permutations", "bootstrap", "alpha"):
         if key in study:
-            values[macro_name(name, key)] = study[key]
+            values[macro_name(name, key)] = study[key] if key != "alpha" else percent(study[key])
     for model in styles:
         mine = {key: table[table["model"] == model] for key, table in measures.items()}
         found = _count_values(mine["counts"]) | _share_values(mine["shares"])
@@ -76,7 +88,7 @@ def study_values(
         if "truth" in mine and len(mine["truth"]):
             found |= _truth_values(mine["truth"])
         values |= {macro_name(name, model, key): value for key, value in found.items()}
-    return {key: Verbatim(v) if "\\" in str(v) else v for key, v in values.items()}
+    return values
 
 
 def _count_values(counts: pd.DataFrame) -> dict[str, object]:
@@ -124,7 +136,17 @@ def card_values(cards: Iterable[Mapping]) -> dict[str, object]:
         values[macro_name("card", card["name"], "parameters")] = card["parameters"]
         for metric, score in card.get("scores", {}).items():
             shown = percent(score) if "loss" not in metric else score
-            values[macro_name("card", card["name"], metric)] = Verbatim(shown)
+            values[macro_name("card", card["name"], metric)] = shown
+    return values
+
+
+def method_values() -> dict[str, object]:
+    """Macros of what the method fixes: parameters of the similarity functions, intervals' level."""
+    values: dict[str, object] = {macro_name("strata level"): Verbatim(f"{100 * LEVEL:g}\\,\\%")}
+    for similarity, parameters in DEFAULTS.items():
+        for key, value in asdict(parameters).items():
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                values[macro_name(similarity, key)] = parameter(value)
     return values
 
 
@@ -171,26 +193,35 @@ def cards_table(cards: Iterable[Mapping]) -> str:
 
 
 def study_section(name: str, study: Mapping, written: Iterable[str]) -> str:
-    """LaTeX of a study's results: its own section file where there is one, then every figure.
-
-    Figures that the section file shows itself are placed by it with \\strataFigure.
-    """
+    """LaTeX of a study's results: its section file, else all figures but the appendix's."""
     if name in written:
         return f"\\input{{sections/{name}}}\n"
     lines = [f"\\section{{{escape(study['title'])}}}"]
+    single = single_model_figures(study)
     for figure in figure_names(study):
+        if figure in single:
+            continue
         lines.append(f"\\strataFigure{{{name}_{figure}}}{{{caption(figure)}}}")
     return "\n".join(lines) + "\n"
 
 
-def appendix(name: str, study: Mapping) -> str:
+def single_model_figures(study: Mapping) -> dict[str, str]:
+    """Figures about one model, for the appendix: {figure: model}."""
+    names = figure_names(study)
+    return {
+        f"{kind}_{model}": model
+        for model in models_of(study, "pretrained")
+        for kind in ("scores", "neurons")
+        if f"{kind}_{model}" in names
+    }
+
+
+def appendix(name: str, study: Mapping, styles: Mapping[str, ModelStyle]) -> str:
     """The single-model figures of a study: score histograms and pictures of neurons."""
     lines = []
-    for model in models_of(study, "pretrained"):
-        shown = [f for f in figure_names(study) if f in (f"scores_{model}", f"neurons_{model}")]
-        for figure in shown:
-            text = f"{escape(study['title'])}, {escape(model)}. {caption(figure)}"
-            lines.append(f"\\strataFigure{{{name}_{figure}}}{{{text}}}")
+    for figure, model in single_model_figures(study).items():
+        text = f"{escape(study['title'])}, {escape(styles[model].label)}. {caption(figure)}"
+        lines.append(f"\\strataFigure{{{name}_{figure}}}{{{text}}}")
     return "\n".join(lines) + "\n"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from strata.errors import StrataError
 
+LEVEL = 0.95  # of every interval that is reported
 _BATCH = 2**24  # resampled values held at a time
 
 
@@ -35,7 +36,7 @@ def bootstrap_interval(
     statistic: Callable[[np.ndarray], float] = np.mean,
     n: int = 1000,
     seed: int = 0,
-    level: float = 0.95,
+    level: float = LEVEL,
 ) -> Estimate:
     """`statistic` of `values` (rows are resampled) with a percentile bootstrap interval.
 
@@ -62,7 +63,7 @@ def bootstrap_interval(
     return Estimate(value, *_quantiles(np.array(draws), level))
 
 
-def wilson_interval(successes: int, n: int, level: float = 0.95) -> Estimate:
+def wilson_interval(successes: int, n: int, level: float = LEVEL) -> Estimate:
     """A share with Wilson's score interval (Wilson 1927). Raises StrataError for n < 1."""
     from scipy.stats import binomtest
 
@@ -114,7 +115,7 @@ def correlation(
     method: str = "spearman",
     n: int = 1000,
     seed: int = 0,
-    level: float = 0.95,
+    level: float = LEVEL,
 ) -> Correlation:
     """Correlation of `x` and `y` ("pearson" or "spearman") with a percentile bootstrap of pairs.
 

@@ -102,13 +102,13 @@ def neuron_truth(
         factor=[factors[i] for i in best],
         auc=auc[units, best],
         named=[b in own for b, own in zip(best, named, strict=True)],
-        label_auc=[auc[u, own].max() if own else np.nan for u, own in zip(units, named, strict=True)],
+        label_auc=[
+            auc[unit, own].max() if own else np.nan for unit, own in zip(units, named, strict=True)
+        ],
     )
 
 
-def chance_of_naming(
-    neurons: pd.DataFrame, vocabulary: Mapping[str, Sequence[str]]
-) -> float:
+def chance_of_naming(neurons: pd.DataFrame, vocabulary: Mapping[str, Sequence[str]]) -> float:
     """Expected share of named factors when the layer's labels are dealt out again at random."""
     labels = neurons["concept"].value_counts(normalize=True)
     factors = neurons["factor"].value_counts(normalize=True)

@@ -64,7 +64,8 @@ class Dataset:
             with Image.open(path) as picture:
                 return picture.convert("RGB")
         except (OSError, SyntaxError, ValueError) as error:
-            reason = "is missing" if isinstance(error, FileNotFoundError) else f"unreadable: {error}"
+            missing = isinstance(error, FileNotFoundError)
+            reason = "is missing" if missing else f"unreadable: {error}"
             raise StrataError(f"{path}: picture {reason}; replace or remove it") from None
 
 

@@ -16,7 +16,6 @@ from strata.errors import StrataError
 from strata.figures import style
 from strata.figures.models import ModelStyle
 
-
 _LABEL = 6.5  # points
 
 
@@ -199,8 +198,10 @@ def name_lines(
     key = []
     if twins:
         dashed = {"linestyle": twins[0].linestyle, "label": "random weights"}
-        key = [Line2D([], [], color=style.GREY, label="trained"),
-               Line2D([], [], color=style.GREY, **dashed)]
+        key = [
+            Line2D([], [], color=style.GREY, label="trained"),
+            Line2D([], [], color=style.GREY, **dashed),
+        ]
     if fits_ends(len(named), figure.get_size_inches()[1]):
         if key:
             legend_above(figure, key)

@@ -48,14 +48,14 @@ FIGURES = {
         "concepts.counts_by_layer",
         "pretraining",
         "Number of distinct concepts among the neurons above their layer's median score. Bands are "
-        "95\\,\\% bootstrap intervals over neurons.",
+        "{level} bootstrap intervals over neurons.",
     ),
     "categories": Entry(
         "shares",
         "concepts.category_panels",
         "pretraining",
         "Share of the neurons above their layer's mean score whose label is in a category. Bands "
-        "are 95\\,\\% bootstrap intervals over neurons.",
+        "are {level} bootstrap intervals over neurons.",
     ),
     "areas": Entry(
         "shares",
@@ -81,7 +81,7 @@ FIGURES = {
         "counts",
         "concepts.finetuned_counts",
         "finetuned",
-        "Number of concepts before and after fine-tuning. Bands are 95\\,\\% bootstrap intervals "
+        "Number of concepts before and after fine-tuning. Bands are {level} bootstrap intervals "
         "over neurons.",
     ),
     "heatmap": Entry(
@@ -94,8 +94,8 @@ FIGURES = {
         "counts",
         "concepts.significance_by_layer",
         "controls",
-        "Share of neurons whose best score exceeds that of shuffled images (false discovery rate "
-        "5\\,\\%), for trained models and their random twins.",
+        "Share of neurons whose best score exceeds that of shuffled images, at the study's "
+        "false discovery rate, for trained models and their random twins.",
         needs="permutations",
     ),
     "counts_significant": Entry(
@@ -112,7 +112,7 @@ FIGURES = {
         "truth.truth_by_layer",
         "controls",
         "Share of neurons whose label names the planted factor that they tell best, by similarity "
-        "function. Bands are 95\\,\\% Wilson intervals; chance deals out the layer's labels at "
+        "function. Bands are {level} Wilson intervals; chance deals out the layer's labels at "
         "random.",
         needs="vocabulary",
     ),
@@ -157,10 +157,10 @@ def figure_names(study: Mapping) -> list[str]:
     return names
 
 
-def caption(name: str) -> str:
-    """A sentence or two for a figure, in LaTeX's spelling of a percent sign."""
+def caption(name: str, level: str = r"\StrataLevel{}") -> str:
+    """A sentence or two for a figure; `level` is how to write the intervals' level (LaTeX's)."""
     if name in FIGURES:
-        return FIGURES[name].caption
+        return FIGURES[name].caption.format(level=level)
     return {
         "scores": "Scores of the labels by layer, with the median (line) and mean (dashes).",
         "neurons": "Top-activating images of the best-labelled neurons of each layer.",

@@ -55,9 +55,7 @@ def counts_by_layer(
 
 
 @style.styled
-def significance_by_layer(
-    counts: pd.DataFrame, styles: Styles
-) -> tuple[Figure, pd.DataFrame]:
+def significance_by_layer(counts: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
     """Share of neurons whose label beats the permutation null, trained models against twins."""
     return _by_layer(counts, styles, "share_significant", "significant neurons", percent=True)
 
@@ -154,8 +152,9 @@ def mean_category_shares(
     axes.depth_axis(ax, axes.common_layers(rows))
     axes.value_axis(ax, "share of neurons", percent=True)
     axes.from_zero([ax])
-    ends = [(m["value"].iloc[-1], _short(c), colors[c])
-            for m, c in zip(means, categories, strict=True)]
+    ends = [
+        (m["value"].iloc[-1], _short(c), colors[c]) for m, c in zip(means, categories, strict=True)
+    ]
     axes.label_ends(figure, ax, ends)
     table = pd.concat(means, ignore_index=True)
     return figure, table[["concept", *table.columns.drop("concept")]]
@@ -184,8 +183,13 @@ def category_areas(
         wide = mine.pivot_table(index="relative_depth", columns="concept", values="value")
         wide = wide.reindex(columns=categories).fillna(0)
         ax.set_facecolor(style.REST_COLOR)
-        ax.stackplot(wide.index, wide.T.to_numpy(), colors=[colors[c] for c in categories],
-                     edgecolor="white", linewidth=0.4)
+        ax.stackplot(
+            wide.index,
+            wide.T.to_numpy(),
+            colors=[colors[c] for c in categories],
+            edgecolor="white",
+            linewidth=0.4,
+        )
         ax.grid(False)
         axes.depth_axis(ax, axes.common_layers(mine), bottom=bottom, top=top)
         axes.value_axis(ax, "share of neurons" if left else "", percent=True)
@@ -315,8 +319,14 @@ def concept_heatmap(
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     highest = max(table.to_numpy().max() for table in tables)
     for ax, model, table in zip(grid, models, tables, strict=False):
-        mesh = ax.pcolormesh(table.to_numpy(), cmap=_SEQUENTIAL, vmin=0, vmax=highest,
-                             edgecolors="white", linewidth=0.3)
+        mesh = ax.pcolormesh(
+            table.to_numpy(),
+            cmap=_SEQUENTIAL,
+            vmin=0,
+            vmax=highest,
+            edgecolors="white",
+            linewidth=0.3,
+        )
         ax.invert_yaxis()
         ax.set_yticks(np.arange(len(table)) + 0.5, table.index, fontsize=6)
         step = 1 if len(table.columns) <= 8 else -(-(len(table.columns) - 1) // 6)
@@ -325,7 +335,7 @@ def concept_heatmap(
         ax.grid(False)
         ax.set(title=model.label, xlabel="layer")
         ax.spines[:].set_visible(False)
-    for ax in grid[len(models):]:
+    for ax in grid[len(models) :]:
         ax.remove()
     bar = figure.colorbar(mesh, ax=list(grid[: len(models)]), shrink=0.6, aspect=25, pad=0.01)
     bar.ax.yaxis.set_major_formatter("{x:.0%}")
@@ -369,11 +379,19 @@ def score_histograms(
         ax.tick_params(labelbottom=bottom)
         ax.set_xlabel("score" if bottom else "")
         ax.set_ylabel("neurons" if left else "")
-        parts.append(pd.DataFrame({
-            "model": model.name, "layer_number": layers[i] + 1, "bin_low": edges[:-1],
-            "bin_high": edges[1:], "neurons": height, "median": np.median(scores),
-            "mean": scores.mean(),
-        }))
+        parts.append(
+            pd.DataFrame(
+                {
+                    "model": model.name,
+                    "layer_number": layers[i] + 1,
+                    "bin_low": edges[:-1],
+                    "bin_high": edges[1:],
+                    "neurons": height,
+                    "median": np.median(scores),
+                    "mean": scores.mean(),
+                }
+            )
+        )
     thresholds = (("median", "-"), ("mean", (0, (2, 1.5))))
     axes.legend_above(
         figure, [Line2D([], [], color=model.color, linestyle=s, label=t) for t, s in thresholds]

@@ -40,7 +40,8 @@ _FINETUNED = (((0, (6, 1.2, 1.2, 1.2)), "s"), ((0, (1.2, 1.2)), "^"), ((0, (8, 2
 class ModelStyle:
     """A model's display name, role and look.
 
-    `role` is "pretrained", "random" (untrained twin of `base`) or "finetuned" (`base` after `task`).
+    `role` is "pretrained", "random" (untrained twin of `base`) or "finetuned" (`base` after
+    `task`).
     """
 
     name: str

@@ -85,16 +85,34 @@ def picture_grid(
         # Down the first column, then the next, so that depth reads downwards.
         left, top = (i // rows) * block, head + (i % rows) * (side + 0.1)
         _text(figure, left, top, _cut(row.concept, 17), fontsize=7, fontweight="bold")
-        _text(figure, left, top + 0.125, f"layer {row.layer_index + 1}, neuron {row.unit}",
-              fontsize=6, color=style.GREY)
-        _text(figure, left, top + 0.23, _score(row.value, row.q_value), fontsize=6,
-              color=style.GREY)
+        _text(
+            figure,
+            left,
+            top + 0.125,
+            f"layer {row.layer_index + 1}, neuron {row.unit}",
+            fontsize=6,
+            color=style.GREY,
+        )
+        _text(
+            figure, left, top + 0.23, _score(row.value, row.q_value), fontsize=6, color=style.GREY
+        )
         if hasattr(row, "factor") and isinstance(row.factor, str):
             _truth(figure, left, top + 0.335, row)
         for k, sample in enumerate(row.images.split(";")[:pictures]):
             _place(figure, open_image(int(sample)), left + words + k * (side + gap), top, side)
-    wanted = ["model", "layer", "layer_index", "unit", "concept", "value", "q_value", "images",
-              "factor", "auc", "named"]
+    wanted = [
+        "model",
+        "layer",
+        "layer_index",
+        "unit",
+        "concept",
+        "value",
+        "q_value",
+        "images",
+        "factor",
+        "auc",
+        "named",
+    ]
     return figure, examples[[c for c in wanted if c in examples]].reset_index(drop=True)
 
 
@@ -112,8 +130,14 @@ def _score(score: float, q: float) -> str:
 def _truth(figure: Figure, left: float, top: float, row) -> None:
     """The neuron's planted factor: ticked in green where the label names it."""
     mark, color = ("✓", "#007A5A") if row.named else ("✗", "#B2182B")
-    _text(figure, left, top, f"{mark} {_cut(row.factor, 14)} (AUC {row.auc:.2f})",
-          fontsize=6, color=color)
+    _text(
+        figure,
+        left,
+        top,
+        f"{mark} {_cut(row.factor, 14)} (AUC {row.auc:.2f})",
+        fontsize=6,
+        color=color,
+    )
 
 
 @style.styled
@@ -133,8 +157,15 @@ def picture_specimen(
     for i, ((_, image, _), text) in enumerate(zip(pictures, wrapped, strict=True)):
         left, top = (i % columns) * cell + 0.03, (i // columns) * step
         _place(figure, image, left, top, side)
-        _text(figure, left + side / 2, top + side + 0.03, text, fontsize=6, ha="center",
-              linespacing=1.1)
+        _text(
+            figure,
+            left + side / 2,
+            top + side + 0.03,
+            text,
+            fontsize=6,
+            ha="center",
+            linespacing=1.1,
+        )
     table = pd.DataFrame(
         [(sample, caption) for sample, _, caption in pictures], columns=["sample", "caption"]
     )

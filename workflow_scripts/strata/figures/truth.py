@@ -39,12 +39,20 @@ def truth_by_layer(
     rows = axes.select(truth, styles, metric)
     chance = axes.select(truth, styles, "chance")
     chance = chance.groupby(["model", "layer_index"], as_index=False).agg(
-        {"relative_depth": "first", "layer": "first", "layer_number": "first", "value": "mean",
-         "label": "first", "n": "first"}
+        {
+            "relative_depth": "first",
+            "layer": "first",
+            "layer_number": "first",
+            "value": "mean",
+            "label": "first",
+            "n": "first",
+        }
     )
     models = [styles[m] for m in dict.fromkeys(rows["model"])]
-    looks = {s: SIMILARITY_LOOKS.get(s, (similarity_name(s), "#4D4D4D", "o"))
-             for s in dict.fromkeys(rows["concept"])}
+    looks = {
+        s: SIMILARITY_LOOKS.get(s, (similarity_name(s), "#4D4D4D", "o"))
+        for s in dict.fromkeys(rows["concept"])
+    }
     columns = axes.arrange(len(models))
     figure = style.new_figure(style.DOUBLE, 0.55 + 1.45 * -(-len(models) // columns))
     panels = axes.panels(figure, len(models), columns)
@@ -54,8 +62,9 @@ def truth_by_layer(
         for similarity, (_, color, marker) in looks.items():
             axes.line(ax, mine[mine["concept"] == similarity], color, "-", marker)
         null = chance[chance["model"] == models[i].name]
-        ax.plot(null["relative_depth"], null["value"], color=style.GREY,
-                linestyle=(0, (2, 2)), lw=0.9)
+        ax.plot(
+            null["relative_depth"], null["value"], color=style.GREY, linestyle=(0, (2, 2)), lw=0.9
+        )
         axes.depth_axis(ax, axes.common_layers(mine), bottom=bottom, top=top)
         axes.value_axis(ax, "correctly named" if left else "", percent=True)
         ax.set_title(models[i].label)

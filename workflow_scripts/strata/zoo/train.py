@@ -152,7 +152,9 @@ def _contrastive(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: 
         chance = np.random.default_rng(seed)
         write = (microworld.caption, microworld.short_caption)
         short = chance.random(len(rows)) < _SHORT_CAPTIONS
-        captions = [write[int(s)](pictures.rows[row], chance) for s, row in zip(short, rows)]
+        captions = [
+            write[int(s)](pictures.rows[row], chance) for s, row in zip(short, rows, strict=True)
+        ]
         pixels = pictures.look.shifted(pictures.images[rows], draw)
         return model(pixel_values=pixels, **tokenize(tokenizer, captions), return_loss=True).loss
 
