@@ -16,6 +16,7 @@ rule write_numbers:
         numbers="results/paper/generated/numbers.tex",
         studies="results/paper/generated/studies.tex",
         tables="results/paper/generated/tables.tex",
+        appendix="results/paper/generated/appendix.tex",
     log:
         "results/logs/paper/numbers.log",
     conda:

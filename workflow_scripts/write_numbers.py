@@ -37,8 +37,7 @@ with job(snakemake):
     values["StrataSeed"] = params.seed
     if cards:
         tables.append(f"\\newcommand{{\\TableCards}}{{{paper.cards_table(cards)}}}\n")
-    studies = "".join(sections) + "\\clearpage\n\\appendix\n"
-    studies += "\\section{Single models}\n" + "".join(appendices)
     Path(snakemake.output.numbers).write_text(paper.macros(values))
     Path(snakemake.output.tables).write_text("".join(tables))
-    Path(snakemake.output.studies).write_text(studies)
+    Path(snakemake.output.studies).write_text("".join(sections))
+    Path(snakemake.output.appendix).write_text("".join(appendices))

@@ -177,18 +177,18 @@ def counts_table(counts: pd.DataFrame, styles: Mapping[str, ModelStyle]) -> str:
 
 
 def cards_table(cards: Iterable[Mapping]) -> str:
-    """What the models are: objective, parameters, and held-out scores."""
+    """What the models are: objective, parameters, and accuracies on held-out images."""
     body = []
     for card in cards:
         scores = ", ".join(
-            f"{metric.replace('_', ' ')} {score:.2f}"
+            f"{metric.removesuffix('_accuracy').replace('_', ' ')} {score:.2f}"
             for metric, score in card.get("scores", {}).items()
             if metric.endswith("accuracy")
         )
         made = card.get("objective", "")
         cells = (card["name"], made, f"{card['parameters']:,}", scores or "--")
         body.append([escape(str(cell)) for cell in cells])
-    header = ["model", "objective", "parameters", "on held-out images"]
+    header = ["model", "objective", "parameters", "held-out accuracy"]
     return table_of(header, body, "llrl")
 
 
