@@ -1,0 +1,18 @@
+"""Copies of the workflow: one in which the tiny study has run, and fresh ones."""
+
+import pytest
+from running import Workflow
+
+
+@pytest.fixture(scope="session")
+def workflow(tmp_path_factory) -> Workflow:
+    """A copy in which the tiny study has run to the paper."""
+    copy = Workflow(tmp_path_factory.mktemp("workflow"))
+    copy("--configfile", "tests/workflow/tiny.yaml")
+    return copy
+
+
+@pytest.fixture
+def fresh(tmp_path) -> Workflow:
+    """A copy in which nothing has run."""
+    return Workflow(tmp_path)

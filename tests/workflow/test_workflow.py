@@ -1,0 +1,118 @@
+"""The workflow as its users call it: whole, again, changed, and with mistakes."""
+
+import hashlib
+import json
+
+import pandas as pd
+import pytest
+from running import find_mirror, planned
+from strata.tables import MEASURE_COLUMNS
+
+TINY = ("--configfile", "tests/workflow/tiny.yaml")
+
+
+def sha256(path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_one_command_goes_from_nothing_to_the_paper(workflow):
+    assert workflow.path("results/paper/strata.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_every_figure_comes_with_its_source_data(workflow):
+    figures = sorted(workflow.path("results/figures").glob("*.pdf"))
+    assert len(figures) > 10
+    for figure in figures:
+        assert figure.with_suffix(".svg").read_text().lstrip().startswith("<?xml")
+        assert len(pd.read_csv(figure.with_suffix(".csv"))) > 0
+
+
+def test_every_measure_is_a_table_of_the_same_columns(workflow):
+    tables = [
+        path
+        for path in workflow.path("results/measures").rglob("*.parquet")
+        if path.parent.name != "truth_neurons"
+    ]
+    assert len(tables) >= 16
+    for path in tables:
+        table = pd.read_parquet(path)
+        assert list(table.columns)[: len(MEASURE_COLUMNS)] == list(MEASURE_COLUMNS), path
+        assert len(table) and table["seed"].eq(0).all()
+
+
+def test_no_activation_shard_is_left_behind(workflow):
+    kept = {p.name for p in workflow.path("results/activations/tiny").iterdir()}
+    assert {"micro-vit", "micro-resnet", "micro-vit-random", "tiny-kind"} <= kept
+    assert not list(workflow.path("results/activations/tiny").glob(".*/*-of-*"))
+
+
+def test_a_second_run_has_nothing_to_do(workflow):
+    assert "Nothing to be done" in workflow(*TINY)
+
+
+def test_a_changed_parameter_runs_again_what_depends_on_it_and_nothing_else(workflow, tmp_path):
+    change = tmp_path / "change.yaml"
+    change.write_text("studies: {tiny: {bootstrap: 120}}")
+    rules = planned(workflow("--dry-run", *TINY, str(change)))
+    assert {"count_concepts", "score_truth", "plot_measure", "write_numbers", "paper"} <= rules
+    untouched = {"microworld", "finetune", "extract_shard", "merge_shards", "embed_images"}
+    assert not rules & (untouched | {"embed_concepts", "label_neurons"})
+
+
+def test_another_seed_of_the_pictures_runs_everything_that_saw_them(workflow, tmp_path):
+    change = tmp_path / "change.yaml"
+    change.write_text("datasets: {tiny: {seed: 6}}")
+    rules = planned(workflow("--dry-run", *TINY, str(change)))
+    assert {"microworld", "finetune", "extract_shard", "label_neurons", "paper"} <= rules
+    assert not rules & {"bundled_model", "random_twin", "embed_concepts"}
+
+
+def test_the_same_inputs_give_the_same_bytes(workflow):
+    kept = [
+        "results/paper/strata.pdf",
+        "results/figures/tiny_truth.pdf",
+        "results/figures/tiny_neurons_micro-vit.svg",
+        "results/measures/tiny/labels/micro-vit.parquet",
+        "results/models/tiny-kind/model.safetensors",
+    ]
+    before = [sha256(workflow.path(name)) for name in kept]
+    rules = ("finetune", "extract_shard", "label_neurons", "plot_measure", "plot_neurons", "paper")
+    workflow(*TINY, "--forcerun", *rules)
+    assert [sha256(workflow.path(name)) for name in kept] == before
+
+
+def test_a_typo_is_named_before_any_job_runs(fresh):
+    output = fresh("--config", "devise=cuda", expect=1)
+    assert "devise" in output and "device" in output
+    assert not fresh.path("results").exists()
+
+
+def test_a_study_of_an_unknown_model_is_named_before_any_job_runs(fresh, tmp_path):
+    change = tmp_path / "change.yaml"
+    change.write_text("studies: {tiny: {models: [micro-vti]}}")
+    output = fresh(*TINY, str(change), expect=1)
+    assert "micro-vti" in output and "micro-vit" in output
+
+
+def test_the_smallest_zoo_model_can_be_made_from_nothing(fresh):
+    card = "results/models/micro-resnet/card.json"
+    fresh(card, "--config", "zoo=train")
+    made = json.loads(fresh.path(card).read_text())
+    shipped = json.loads(fresh.path("resources/zoo/micro-resnet/card.json").read_text())
+    assert made["scores"]["object_accuracy"] >= 0.95
+    assert made["training"] == shipped["training"]
+
+
+@pytest.mark.skipif(find_mirror() is None, reason="needs the data mirror")
+def test_the_released_labels_go_through_to_the_papers_figures(fresh):
+    fresh("figures", "--configfile", "studies/published.yaml")
+    drawn = pd.read_csv(fresh.path("results/figures/published_counts.csv"))
+    vit = drawn[drawn["model"] == "vit"].sort_values("layer")["value"]
+    assert vit.tolist() == [46, 77, 93, 113, 114, 115, 136, 142, 161, 183, 191, 172]
+
+
+@pytest.mark.skipif(find_mirror() is None, reason="needs the data mirror")
+def test_photographs_go_from_jpeg_to_figure(fresh):
+    figure = "results/figures/pets_neurons_micro-resnet.pdf"
+    fresh(figure, "--configfile", "studies/small.yaml")
+    assert fresh.path(figure).stat().st_size > 10_000
