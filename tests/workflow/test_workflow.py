@@ -107,7 +107,7 @@ def test_the_smallest_zoo_model_can_be_made_from_nothing(fresh):
 def test_the_released_labels_go_through_to_the_papers_figures(fresh):
     fresh("figures", "--configfile", "studies/published.yaml")
     drawn = pd.read_csv(fresh.path("results/figures/published_counts.csv"))
-    vit = drawn[drawn["model"] == "vit"].sort_values("layer")["value"]
+    vit = drawn[drawn["model"] == "vit"].sort_values("layer_number")["value"]
     assert vit.tolist() == [46, 77, 93, 113, 114, 115, 136, 142, 161, 183, 191, 172]
 
 

@@ -77,7 +77,7 @@ def picture_grid(
     open_image
         Gives the picture of a sample number.
     """
-    side, gap, words, head = 0.4, 0.03, 1.2, 0.02
+    side, gap, words, head = 0.38, 0.02, 1.4, 0.02
     block = style.DOUBLE / columns
     rows = math.ceil(len(examples) / columns)
     figure = style.new_figure(style.DOUBLE, rows * (side + 0.1) + 2 * head, layout=None)
@@ -130,11 +130,13 @@ def _score(score: float, q: float) -> str:
 def _truth(figure: Figure, left: float, top: float, row) -> None:
     """The neuron's planted factor: ticked in green where the label names it."""
     mark, color = ("✓", "#007A5A") if row.named else ("✗", "#B2182B")
+    family, _, value = row.factor.partition("=")
+    factor = _cut(f"{value} ({family.replace('_', ' ')})", 20)
     _text(
         figure,
         left,
         top,
-        f"{mark} {_cut(row.factor, 14)} (AUC {row.auc:.2f})",
+        f"{mark} {factor} AUC {row.auc:.2f}",
         fontsize=6,
         color=color,
     )
