@@ -131,7 +131,7 @@ def _truth(figure: Figure, left: float, top: float, row) -> None:
     """The neuron's planted factor: ticked in green where the label names it."""
     mark, color = ("✓", "#007A5A") if row.named else ("✗", "#B2182B")
     family, _, value = row.factor.partition("=")
-    factor = _cut(f"{value} ({family.replace('_', ' ')})", 20)
+    factor = _cut(f"{value} ({family.replace('_', ' ')})", 18)
     _text(
         figure,
         left,
