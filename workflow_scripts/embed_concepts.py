@@ -7,6 +7,7 @@ with job(snakemake):
 
     import numpy as np
     import torch
+
     from strata.clip import text_embeddings
     from strata.concepts import read_concepts
 

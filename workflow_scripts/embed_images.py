@@ -7,6 +7,7 @@ with job(snakemake):
 
     import numpy as np
     import torch
+
     from strata.clip import image_embeddings
     from strata.data import open_dataset
 

@@ -6,6 +6,7 @@ with job(snakemake):
     from pathlib import Path
 
     import torch
+
     from strata.data import open_dataset
     from strata.zoo import finetune
 

@@ -4,6 +4,7 @@ from job import job
 
 with job(snakemake):
     import numpy as np
+
     from strata.concepts import read_concepts
     from strata.dissect import dissect_model
     from strata.probing import ProbingSet

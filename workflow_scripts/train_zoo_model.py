@@ -6,6 +6,7 @@ with job(snakemake):
     from pathlib import Path
 
     import torch
+
     from strata.zoo import read_recipe, train
 
     torch.set_num_threads(snakemake.threads)

@@ -1,6 +1,7 @@
 """Copies of the workflow: one in which the tiny study has run, and fresh ones."""
 
 import pytest
+
 from running import Workflow
 
 

@@ -5,6 +5,7 @@ import json
 
 import pandas as pd
 import pytest
+
 from running import find_mirror, planned
 from strata.tables import MEASURE_COLUMNS
 
