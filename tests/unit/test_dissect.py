@@ -1,10 +1,11 @@
 """Dissection against plain dense references, and on input that it must refuse."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from strata import StrataError
-from strata.dissect import label_neurons, similarity_scores
+from strata.dissect import SIMILARITIES, label_neurons, similarity_scores
 
 IMAGES, CONCEPTS, NEURONS, TOP = 300, 40, 12, 25
 
@@ -41,6 +42,44 @@ def test_soft_wpmi_equals_the_dense_formula(case, memory_mb):
     words = [f"word{i}" for i in range(CONCEPTS)]
     labels = label_neurons(*case, words, top_k=TOP, memory_mb=memory_mb)
     assert labels["label"].tolist() == [words[i] for i in dense.argmax(axis=1)]
+
+
+@pytest.mark.parametrize(("a", "lam"), [(2.0, 0.6), (40.0, 1.0), (10.0, 0.0)])
+def test_other_parameters_of_soft_wpmi(case, a, lam):
+    dense = dense_soft_wpmi(*case, TOP, a, lam)
+    ours = similarity_scores(*case, top_k=TOP, parameters={"a": a, "lam": lam})
+    np.testing.assert_allclose(ours, dense, atol=2e-5 * a, rtol=1e-5)
+
+
+@pytest.mark.parametrize("memory_mb", [0.05, 256])
+def test_wpmi_equals_the_dense_formula(case, memory_mb):
+    activations, images, texts = case
+    logits = 2 * dense_similarity(images, texts)
+    softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    best = [np.argsort(-column, kind="stable")[:28] for column in activations.T]
+    sums = np.stack([np.log(softmax[rows] + 1e-7).sum(axis=0) for rows in best])
+    prior = np.log(np.exp(sums - sums.max()).mean(axis=0)) + sums.max()
+    ours = similarity_scores(*case, similarity="wpmi", memory_mb=memory_mb)
+    np.testing.assert_allclose(ours, sums - 0.6 * prior, atol=1e-4)
+
+
+@pytest.mark.parametrize("memory_mb", [0.05, 256])
+def test_rank_reorder_equals_the_dense_formula(case, memory_mb):
+    activations, images, texts = case
+    similar = dense_similarity(images, texts)
+    dense = np.empty((NEURONS, CONCEPTS))
+    for neuron, column in enumerate(activations.T):
+        best = np.argsort(-column, kind="stable")[: int(0.05 * IMAGES)]
+        values = np.sort(column[best].astype(float))
+        expected = (np.abs(values[:, None] - values[None, :]) ** 3).mean()
+        for concept in range(CONCEPTS):
+            put = np.empty(len(best))
+            put[np.argsort(similar[best, concept])] = values
+            error = (np.abs(column[best] - put) ** 3).mean()
+            mean = max(similar[best, concept].mean(), 1e-6)
+            dense[neuron, concept] = -error / expected / mean**0.5
+    ours = similarity_scores(*case, similarity="rank_reorder", memory_mb=memory_mb)
+    np.testing.assert_allclose(ours, dense, rtol=2e-4)
 
 
 def test_cosines_equal_their_dense_formulas(case):
@@ -83,3 +122,76 @@ def test_bad_input_is_named(case):
     activations[5, 2] = np.nan
     with pytest.raises(StrataError, match="2"):
         label_neurons(activations, images, texts, words, top_k=TOP)
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_a_constant_neuron_has_no_label_and_changes_no_other(case, similarity):
+    activations, images, texts = case
+    words = [f"word{i}" for i in range(CONCEPTS)]
+    alone = label_neurons(*case, words, similarity, n_permutations=20)
+    with_constant = np.column_stack([activations, np.full(IMAGES, 3.0, np.float32)])
+    both = label_neurons(with_constant, images, texts, words, similarity, n_permutations=20)
+    row = both.iloc[-1]
+    assert pd.isna(row["label"]) and row["constant"] and row["score"] == row["margin"] == 0
+    assert row["p_value"] == row["q_value"] == 1
+    assert both["label"].tolist()[:-1] == alone["label"].tolist()
+    np.testing.assert_allclose(both["score"][:-1], alone["score"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(both["q_value"][:-1], alone["q_value"])
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_the_runner_up_and_the_margin_are_those_of_the_scores(case, similarity):
+    words = [f"word{i}" for i in range(CONCEPTS)]
+    labels = label_neurons(*case, words, similarity)
+    scores = similarity_scores(*case, similarity=similarity)
+    order = np.argsort(-scores, axis=1)[:, :5]
+    assert labels["label"].tolist() == [words[i] for i in order[:, 0]]
+    assert [x.split(";") for x in labels["runner_up"]] == [[words[i] for i in o[1:]] for o in order]
+    margin = np.take_along_axis(scores, order, axis=1)
+    np.testing.assert_allclose(labels["margin"], margin[:, 0] - margin[:, 1], atol=2e-5)
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_a_null_is_reproducible_and_covers_noise(similarity):
+    draw = np.random.default_rng(3)
+    noise = draw.normal(size=(400, 60)).astype(np.float32)
+    images, texts = draw.normal(size=(400, 16)), draw.normal(size=(30, 16))
+    words = [f"word{i}" for i in range(30)]
+    first, again = (
+        label_neurons(noise, images, texts, words, similarity, n_permutations=99) for _ in range(2)
+    )
+    assert first.equals(again)
+    # P(p <= 0.2) = 0.2 for noise: 60 neurons give 12, and 25 once in 20,000 runs if independent.
+    assert (first["p_value"] <= 0.2).sum() <= 25
+
+
+def test_memory_mapped_activations_give_the_same_labels(case, tmp_path):
+    activations, images, texts = case
+    words = [f"word{i}" for i in range(CONCEPTS)]
+    np.save(tmp_path / "a.npy", activations)
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    assert label_neurons(mapped, images, texts, words).equals(label_neurons(*case, words))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"concepts": []}, "no concepts"),
+        ({"concepts": ["same"] * CONCEPTS}, "repeated: same"),
+        ({"concepts": ["one"]}, "1 concepts, but 40"),
+        ({"similarity": "softwpmi"}, "unknown: choose from"),
+        ({"parameters": {"lambda": 1}}, "no parameter 'lambda'"),
+        ({"parameters": {"a": 1000.0}}, "at most 40"),
+        ({"top_k": 0}, "top_k is 0"),
+        ({"memory_mb": 0}, "memory_mb"),
+        ({"text_embeddings": np.zeros((CONCEPTS, 16))}, "text embeddings: row 0"),
+        ({"text_embeddings": np.ones((CONCEPTS, 15))}, "differ in width"),
+        ({"image_embeddings": np.ones((IMAGES - 1, 16))}, "300 images, image_embeddings 299"),
+        ({"activations": np.ones((IMAGES, 0), np.float32)}, "no neurons"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_named(case, change, message):
+    arguments = dict(zip(("activations", "image_embeddings", "text_embeddings"), case, strict=True))
+    arguments["concepts"] = [f"word{i}" for i in range(CONCEPTS)]
+    with pytest.raises(StrataError, match=message):
+        label_neurons(**arguments | change)

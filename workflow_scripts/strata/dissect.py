@@ -745,7 +745,7 @@ def label_neurons(
     margin (score minus the second best; NaN with a single concept), p_value = (1 + number of null
     maxima >= score) / (permutations + 1), q_value (Benjamini-Hochberg within the layer), images
     (sample numbers of the most activating, ";"-joined), constant. A constant neuron has no top
-    images and hence no label: label None, score and margin 0, p = q = 1 and empty strings; it
+    images and hence no label: label missing, score and margin 0, p = q = 1 and empty strings; it
     takes no part in the prior or the adjustment, and counts leave it out.
 
     Raises
@@ -778,7 +778,9 @@ def _label_table(scores: _Scores, concepts: np.ndarray, n_runners_up: int) -> pd
     """unit, label, score, runner_up and margin; of equal scores the earlier concept wins."""
     wanted = min(max(2, 1 + n_runners_up), len(concepts))
     best = np.stack([_largest(row, wanted) for row in scores.keys])
-    values = scores.score(np.take_along_axis(scores.keys, best, axis=1).astype(np.float64))
+    keys = np.take_along_axis(scores.keys, best, axis=1).astype(np.float64)
+    keys[scores.constant] = 0  # theirs may be infinite, and are not used
+    values = scores.score(keys)
     return pd.DataFrame(
         {
             "unit": np.arange(len(best)),
