@@ -2,12 +2,14 @@
 
 The peer computes what the original CLIP-Dissect computes, with torch: the softmax of the whole
 images x concepts matrix, then a loop over neurons that gathers each one's top images from it. Each
-side runs in its own process; time and memory are those of the labelling, from arrays on disk to
-labels (imports and, for ours, compilation to the on-disk cache happen before the clock starts).
+side runs in its own process, with one thread and with all; time and memory are those of the
+labelling, from arrays on disk to labels (imports and, for ours, compilation to the on-disk cache
+happen before the clock starts).
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -39,17 +41,18 @@ def label_plain(activations, images, texts, top_k: int) -> list[int]:
     """Best concept of each neuron by soft WPMI (Oikarinen & Weng, 2023), densely."""
     import torch
 
-    activations, images, texts = (
-        torch.from_numpy(np.array(x)) for x in (activations, images, texts)
-    )
+    arrays = (torch.from_numpy(np.array(x)) for x in (activations, images, texts))
+    activations, images, texts = arrays
     images /= images.norm(dim=1, keepdim=True)
     texts /= texts.norm(dim=1, keepdim=True)
-    probability = torch.softmax(10 * (images @ texts.T), dim=1)
+    similar = images @ texts.T
+    probability = torch.softmax(10 * similar, dim=1)
     top = torch.topk(activations, k=top_k, dim=0).indices
     weight = torch.linspace(0.998, 0.97, top_k)[:, None]
     given = []
     for neuron in range(activations.shape[1]):
-        membership = 1 + weight * (probability[top[:, neuron]] - 1)
+        chosen = top[:, neuron : neuron + 1].expand(-1, similar.shape[1])
+        membership = 1 + weight * (probability.gather(0, chosen) - 1)
         given.append(torch.log(membership + 1e-7).sum(dim=0))
     given = torch.stack(given)
     prior = torch.logsumexp(given, dim=0) - np.log(len(given))
@@ -92,35 +95,49 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         make_inputs(Path(folder), arguments.images, arguments.concepts, arguments.neurons)
-        found = {}
-        for side in SIDES:
-            options = ["--side", side, "--folder", folder, "--top-k", str(arguments.top_k)]
-            command = [sys.executable, __file__, *options]
-            found[side] = json.loads(subprocess.check_output(command, text=True))
-    report(arguments, *(found[side] for side in SIDES))
-
-
-def report(arguments: argparse.Namespace, ours: dict, plain: dict) -> None:
-    """Write the table: seconds, peak memory, ratios and agreement of the labels."""
-    same = np.mean(np.array(ours["labels"]) == np.array(plain["labels"]))
-    rows = [
-        {"side": name, "seconds": f"{x['seconds']:.1f}", "peak MiB": f"{x['peak']:.0f}",
-         "of which before labelling": f"{x['before']:.0f}"}
-        for name, x in (("strata", ours), ("plain dense (torch)", plain))
-    ]  # fmt: skip
-    rows.append(
-        {
-            "side": "ratio",
-            "seconds": f"{plain['seconds'] / ours['seconds']:.1f} times faster",
-            "peak MiB": f"{ours['peak'] / plain['peak']:.3f} of the memory",
-            "of which before labelling": f"same label: {same:.2%} of neurons",
-        }
-    )
+        rows = []
+        for n_threads in sorted({1, len(os.sched_getaffinity(0))}):
+            found = [measure(side, folder, arguments.top_k, n_threads) for side in SIDES]
+            rows += compare(*found, n_threads)
     title = (
         f"soft WPMI, {arguments.images:,} images, {arguments.concepts:,} concepts, "
         f"{arguments.neurons} neurons, top {arguments.top_k}"
     )
     write_results("dissect", title, rows)
+
+
+def measure(side: str, folder: str, top_k: int, n_threads: int) -> dict:
+    """`run_side` in a process of its own."""
+    options = ["--side", side, "--folder", folder, "--top-k", str(top_k)]
+    environment = os.environ | {"OMP_NUM_THREADS": str(n_threads)}
+    command = [sys.executable, __file__, *options]
+    return json.loads(subprocess.check_output(command, text=True, env=environment))
+
+
+def compare(ours: dict, plain: dict, n_threads: int) -> list[dict]:
+    """Rows of the table: both sides, their ratios and the agreement of the labels."""
+    rows = [
+        {
+            "OMP_NUM_THREADS": n_threads,
+            "side": name,
+            "seconds": f"{side['seconds']:.1f}",
+            "peak MiB": f"{side['peak']:.0f}",
+            "peak MiB beyond the start": f"{side['peak'] - side['before']:.0f}",
+            "same label": "",
+        }
+        for name, side in (("strata", ours), ("plain dense (torch)", plain))
+    ]
+    added = [side["peak"] - side["before"] for side in (ours, plain)]
+    same = np.mean(np.array(ours["labels"]) == np.array(plain["labels"]))
+    ratios = {
+        "OMP_NUM_THREADS": n_threads,
+        "side": "ratio",
+        "seconds": f"{plain['seconds'] / ours['seconds']:.1f} times faster",
+        "peak MiB": f"{ours['peak'] / plain['peak']:.3f}",
+        "peak MiB beyond the start": f"{added[0] / added[1]:.3f}",
+        "same label": f"{same:.2%}",
+    }
+    return [*rows, ratios]
 
 
 if __name__ == "__main__":

@@ -300,7 +300,7 @@ def _survey(activations: np.ndarray, k: int, memory_mb: float) -> _Survey:
     return _Survey(top, constant)
 
 
-def top_images(activations: np.ndarray, k: int, memory_mb: float = 256) -> np.ndarray:
+def top_images(activations: np.ndarray, k: int, memory_mb: float = 64) -> np.ndarray:
     """Sample numbers of each neuron's `k` most activating images, (neurons, k), best first.
 
     Reads `activations` (images, neurons; may be memory-mapped) in blocks of columns. Of equally
@@ -373,13 +373,13 @@ class _Softmax:
     def __init__(self, texts: np.ndarray, a: float, n_rows: int, pool: ThreadPoolExecutor):
         edges = np.linspace(0, len(texts), -(-len(texts) // _TILE) + 1).astype(int)
         self.spans = list(pairwise(edges))
-        self.texts = texts * np.float32(a)
+        self.texts, self.a = texts, np.float32(a)
         self.buffer = np.empty(n_rows * len(texts), dtype=np.float32)
         self.pool = pool
 
     def fill(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Compute the tiles for `images` (unit rows); return total, least, greatest by image."""
-        n = len(images)
+        n, images = len(images), images * self.a
         self.tiles = [self.buffer[n * c0 : n * c1].reshape(n, -1) for c0, c1 in self.spans]
         stats = np.empty((3, len(self.tiles), n), dtype=np.float32)
         waiting = []
@@ -698,7 +698,7 @@ def similarity_scores(
     similarity: str = "soft_wpmi",
     top_k: int | None = None,
     *,
-    memory_mb: float = 256,
+    memory_mb: float = 64,
     parameters: Mapping[str, float] | None = None,
 ) -> np.ndarray:
     """All scores, (neurons, concepts); arguments and errors as for `label_neurons`."""
@@ -720,7 +720,7 @@ def label_neurons(
     *,
     n_permutations: int = 0,
     seed: int = 0,
-    memory_mb: float = 256,
+    memory_mb: float = 64,
     n_images_shown: int = 5,
     n_runners_up: int = 4,
     parameters: Mapping[str, float] | None = None,
