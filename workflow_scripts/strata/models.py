@@ -395,6 +395,8 @@ def _download(spec: Mapping, directory: Path, name: str) -> str:
 
 
 def _safetensors_only(directory: Path, name: str) -> None:
+    import pickle
+
     import torch
     from safetensors.torch import save_file
 
@@ -404,7 +406,13 @@ def _safetensors_only(directory: Path, name: str) -> None:
         return
     if not pickled.is_file():
         raise StrataError(f"{name}: it has no model.safetensors; only safetensors are loaded")
-    weights = torch.load(pickled, map_location="cpu", weights_only=True)
+    try:
+        weights = torch.load(pickled, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        raise StrataError(
+            f"{name}: pytorch_model.bin is damaged or holds more than weights, and is not loaded: "
+            f"{_one_line(error)[:80]}"
+        ) from None
     copies = {key: value.clone().contiguous() for key, value in weights.items()}
     save_file(copies, directory / "model.safetensors", metadata={"format": "pt"})
     pickled.unlink()

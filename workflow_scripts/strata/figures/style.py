@@ -50,14 +50,14 @@ RC = {
 
 CATEGORY_COLORS = {
     "colors": "#E69F00",
-    "textures and materials": "#8A6FB3",
+    "textures and materials": "#56B4E9",
     "natural elements and organisms": "#009E73",
     "objects and machines": "#0072B2",
     "places and buildings": "#D55E00",
     "activities": "#CC79A7",
 }
 REST_COLOR = "#D9D9D9"
-_SPARE = ("#56B4E9", "#8C510A", "#B8A500", "#4D4D4D", "#7A9A01", "#B2182B")
+_SPARE = ("#8C510A", "#B8A500", "#4D4D4D", "#7A9A01", "#B2182B")
 _DATELESS = {
     "pdf": {"CreationDate": None, "ModDate": None, "Creator": "strata", "Producer": None},
     "svg": {"Date": None, "Creator": "strata"},

@@ -1,0 +1,110 @@
+"""Mistakes in a configuration are told in one line, before anything runs."""
+
+import copy
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from strata import StrataError
+from strata.config import check_config
+
+ROOT = Path(__file__).parents[2]
+DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def changed(path: str, value):
+    """The default configuration with `value` at the dotted `path` (... removes the key)."""
+    config = copy.deepcopy(DEFAULT)
+    *outer, last = path.split("/")
+    place = config
+    for key in outer:
+        place = place[key]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return config
+
+
+def test_the_shipped_configurations_are_right():
+    check_config(DEFAULT, ROOT)
+    for study in ("published", "small"):
+        overlay = yaml.safe_load((ROOT / "studies" / f"{study}.yaml").read_text())
+        check_config(DEFAULT | overlay, ROOT)
+
+
+FOLDER = {"kind": "folder", "path": "nowhere", "modality": "image", "labels": "labels.csv"}
+TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("devise", "cpu", "unknown key 'devise'; did you mean 'device'?"),
+        ("device", "gpu", "device: 'gpu' should be one of auto, cpu, cuda"),
+        ("seed", -1, "seed"),
+        ("run", ["concept"], "unknown study 'concept'; did you mean 'concepts'?"),
+        ("studies/concepts/models", ["micro-vti"], "'micro-vti'; did you mean 'micro-vit'?"),
+        ("studies/concepts/probing", ["microwrld"], "did you mean 'microworld'?"),
+        ("studies/concepts/clip", "clip", "clip: unknown model 'clip'"),
+        ("studies/concepts/concept_set", "words", "unknown concept set 'words'"),
+        ("studies/concepts/split", "trian", "did you mean 'train'?"),
+        ("studies/concepts/similarities", ["softwpmi"], "softwpmi"),
+        ("studies/concepts/top_k", 5001, "top_k is 5001, but there are only 5000 images"),
+        ("studies/concepts/top_k", 0, "top_k"),
+        ("studies/concepts/alpha", ..., "key 'alpha' is missing"),
+        ("studies/concepts/categories", "none.json", "none.json: no such file of categories"),
+        ("studies/concepts/comparisons/pretraining", ["vit"], "unknown model of the study 'vit'"),
+        ("concept_sets/microworld-words/path", "none.txt", "none.txt: no such concept list"),
+        ("datasets/microworld/splits", {"train": 0.5}, "must add up to 1"),
+        ("datasets/microworld/kind", "microwrld", "should be one of microworld, folder, download"),
+        ("datasets/microworld/n", 1, "datasets: microworld: n"),
+        ("datasets/microworld", FOLDER, "datasets: microworld: no folder"),
+        ("datasets/oxford_pets_sample/layout", {"pattern": "("}, "pattern"),
+        ("models/micro-vit/id", "micro-vet", "did you mean 'micro-vit'?"),
+        ("models/micro-vit/id", ..., "needs an id"),
+        ("models/micro-vit/source", "timm", "needs a revision"),
+        ("models/micro-vit-random/base", "vit", "base: unknown model 'vit'"),
+        ("models/micro-vit-random/base", "micro-vit-kind", "has a base itself"),
+        ("models/micro-vit-random/base", ..., "base goes with weights: random or finetune"),
+        (
+            "models/micro-vit-kind",
+            TUNED | {"finetune": {"dataset": "microworld", "target": "colour"}},
+            "unknown label column 'colour'",
+        ),
+        (
+            "models/micro-vit-kind",
+            TUNED | {"finetune": {"dataset": "oxford_pets_sample", "target": "breed"}},
+            "needs the splits train and test",
+        ),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(path, value, told):
+    with pytest.raises(StrataError, match=re.escape(told)) as caught:
+        check_config(changed(path, value), ROOT)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_that_is_not_there_is_told_before_training(tmp_path):
+    for part in ("rules", "resources"):
+        shutil.copytree(ROOT / part, tmp_path / part)
+    config = DEFAULT | {"zoo": "train"}
+    check_config(config, tmp_path)
+    (tmp_path / "resources/zoo/micro-mae/recipe.yaml").unlink()
+    with pytest.raises(StrataError, match=r"models: micro-mae.*: no recipe\.yaml"):
+        check_config(config, tmp_path)
+
+
+def test_environments_have_the_versions_of_the_lock():
+    lock = dict(
+        line.split("==")
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+        if "==" in line
+    )
+    for file in (ROOT / "envs").glob("*.yaml"):
+        for package in yaml.safe_load(file.read_text())["dependencies"][-1]["pip"]:
+            name, version = package.split("==")
+            assert lock[name] == version, f"{file.name}: {package}"

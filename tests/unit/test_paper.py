@@ -1,0 +1,155 @@
+"""LaTeX that the workflow writes, and figures that come with their data."""
+
+import colorsys
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from strata.figures.catalogue import FIGURES, caption, draw, figure_names
+from strata.figures.models import FAMILY_COLORS, describe_models
+from strata.figures.style import CATEGORY_COLORS, category_colors, new_figure, save
+from strata.paper import (
+    appendix,
+    latex_error,
+    macro_name,
+    macros,
+    method_values,
+    number,
+    parameter,
+    percent,
+    study_section,
+)
+
+PAPER = Path(__file__).parents[2] / "paper"
+STUDY = {
+    "kind": "published_labels",
+    "title": "Labels & all",
+    "models": {"vit": "a.csv", "mae": "b.csv", "vit_cub": "c.csv", "mae_cub": "d.csv"},
+    "comparisons": {
+        "pretraining": ["vit", "mae"],
+        "finetuned": {"cub": {"vit": "vit_cub", "mae": "mae_cub"}},
+    },
+}
+
+
+def test_names_of_macros_hold_letters_only():
+    assert macro_name("vit_cub", "count first") == "VitCubCountFirst"
+    assert macro_name("dinov2", "layer 12") == "DinovTwoLayerOneTwo"
+
+
+def test_numbers_in_latex():
+    assert number(12345) == "12{,}345"
+    assert number(-0.25) == r"\ensuremath{-}0.250"
+    assert number("a_b & c") == r"a\_b \& c"
+    assert percent(0.1234) == r"12.3\,\%"
+    assert parameter(1e-7) == r"\ensuremath{10^{-7}}"
+    assert parameter(0.998) == "0.998" and parameter(100) == "100"
+    assert macros({"Some": 3, "Other": percent(1)}) == (
+        "\\newcommand{\\Some}{3}\n\\newcommand{\\Other}{100.0\\,\\%}\n"
+    )
+
+
+def test_the_prose_holds_no_number():
+    """Results, parameters, counts: every number outside formulas is a macro."""
+    formulas = r"\$[^$]*\$|\\begin\{(align|equation)\*?\}.*?\\end\{\1\*?\}"
+    for path in sorted((PAPER / "sections").glob("*.tex")):
+        commands = r"\\(label|autoref|ref|input|strataFigure|cite\w*)(\[[^]]*\])?\{[^}]*\}"
+        prose = re.sub(formulas, "", path.read_text(), flags=re.DOTALL)
+        assert not re.findall(r"\d", re.sub(commands, "", prose)), path.name
+
+
+def test_the_method_states_the_functions_own_parameters():
+    values = method_values()
+    assert values["SoftWpmiTopK"] == "100" and values["WpmiLam"] == "0.6"
+    assert values["StrataLevel"] == r"95\,\%"
+
+
+def test_a_study_without_prose_still_has_its_figures():
+    text = study_section("mine", STUDY, written=[])
+    assert text.startswith(r"\section{Labels \& all}")
+    figures = re.findall(r"\\strataFigure\{mine_(\w+)\}", text + appendix("mine", STUDY, styles()))
+    assert sorted(figures) == sorted(figure_names(STUDY))
+    assert study_section("mine", STUDY, written=["mine"]) == "\\input{sections/mine}\n"
+
+
+def test_the_first_error_of_latex_is_told():
+    log = "words\n./main.tex:12: Undefined control sequence.\nl.12 \\Nothing\n"
+    assert "main.tex:12" in str(latex_error(log)) and "Undefined control" in str(latex_error(log))
+
+
+def styles():
+    return describe_models(STUDY["models"], comparisons=STUDY["comparisons"])
+
+
+def measures(metric, values=None):
+    rows = [
+        {"model": model, "dataset": "d", "layer": f"l{i}", "layer_index": i, "concept": concept}
+        | {"metric": metric, "value": 0.1 + 0.1 * i, "low": 0.05, "high": 0.9, "n": 10, "seed": 0}
+        for model in STUDY["models"]
+        for i in range(3)
+        for concept in (values or [None])
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    "name", ["counts", "finetuned_counts", "categories", "areas", "mean_shares"]
+)
+def test_a_figure_draws_what_its_data_say(name, tmp_path):
+    kind = FIGURES[name].measure
+    metric = {"counts": "n_concepts_median", "shares": "category_share_mean"}[kind]
+    table = measures(metric, list(CATEGORY_COLORS) if kind == "shares" else None)
+    figure, data = draw(name, table, styles(), STUDY)
+    written = save(figure, data, tmp_path / name)
+    assert [path.suffix for path in written] == [".pdf", ".svg", ".csv"]
+    again = save(*draw(name, table, styles(), STUDY), tmp_path / "again")
+    for one, other in zip(written, again, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    assert len(pd.read_csv(written[2]))
+    assert caption(name, "95 %")
+
+
+def test_a_model_looks_the_same_in_every_study():
+    alone = describe_models(["mae"])["mae"]
+    assert styles()["mae"].color == alone.color == FAMILY_COLORS["mae"]
+    assert styles()["mae_cub"].color == alone.color
+    assert styles()["mae_cub"].linestyle != alone.linestyle
+    twin = describe_models(["mae", "mae-random"])["mae-random"]
+    assert twin.role == "random" and twin.color != alone.color
+
+
+# Viénot, Brettel & Mollon (1999): how linear RGB looks without one kind of cone.
+DEUTAN = np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]])
+PROTAN = np.array([[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]])
+
+
+@pytest.mark.parametrize("palette", [FAMILY_COLORS, CATEGORY_COLORS], ids=["models", "categories"])
+@pytest.mark.parametrize("vision", [np.eye(3), DEUTAN, PROTAN], ids=["full", "deutan", "protan"])
+def test_colours_can_be_told_apart_without_a_cone(palette, vision):
+    seen = {}
+    for name, color in palette.items():
+        rgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        linear = np.clip(vision @ rgb**2.2, 0, 1) ** (1 / 2.2)
+        seen[name] = np.array([colorsys.rgb_to_yiq(*linear)]).ravel()
+    names = list(seen)
+    for i, one in enumerate(names):
+        for other in names[i + 1 :]:
+            assert np.abs(seen[one] - seen[other]).max() > 0.04, (one, other)
+
+
+def test_categories_keep_their_colours():
+    assert category_colors(["more", "colors"])["colors"] == CATEGORY_COLORS["colors"]
+    assert len(set(category_colors(["a", "b", "colors"]).values())) == 3
+
+
+def test_a_name_with_a_dot_is_kept(tmp_path):
+    figure = new_figure(1, 1)
+    data = pd.DataFrame({"x": [1 / 3]})
+    assert [p.name for p in save(figure, data, tmp_path / "a.b")] == [
+        "a.b.pdf",
+        "a.b.svg",
+        "a.b.csv",
+    ]
