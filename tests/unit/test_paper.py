@@ -54,7 +54,7 @@ def test_numbers_in_latex():
 
 def test_the_prose_holds_no_number():
     """Results, parameters, counts: every number outside formulas is a macro."""
-    formulas = r"\$[^$]*\$|\\begin\{(align|equation)\*?\}.*?\\end\{\1\*?\}"
+    formulas = r"\$[^$]*\$|\\\[.*?\\\]|\\begin\{(align|equation)\*?\}.*?\\end\{\1\*?\}"
     for path in sorted((PAPER / "sections").glob("*.tex")):
         commands = r"\\(label|autoref|ref|input|strataFigure|cite\w*)(\[[^]]*\])?\{[^}]*\}"
         prose = re.sub(formulas, "", path.read_text(), flags=re.DOTALL)
