@@ -22,7 +22,6 @@ scores (twice that when the similarities are very peaked), and as many rows agai
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
@@ -35,6 +34,7 @@ import pandas as pd
 
 from strata.errors import StrataError
 from strata.stats import adjust_p_values, permutation_p_values
+from strata.threads import n_threads
 
 LABEL_COLUMNS = (
     "unit",
@@ -361,12 +361,6 @@ def _compiled() -> tuple[Callable, Callable]:
     return compile_(_multiply), compile_(_summarise)
 
 
-def _n_threads() -> int:
-    """Threads beside BLAS's own: as many as the scheduler or Snakemake grants this process."""
-    granted = os.environ.get("OMP_NUM_THREADS", "")
-    return int(granted) if granted.isdigit() else len(os.sched_getaffinity(0))
-
-
 class _Softmax:
     """exp(a P) of a block of images against all concepts, in tiles, with sums by image."""
 
@@ -452,7 +446,7 @@ def _log_products(
     products = np.ones((len(rows), n_concepts), dtype=np.float32)
     logs, bound = None, np.zeros(len(rows))
     blocks = list(_blocks(len(needed), 4.0 * (n_concepts + width), problem.memory_mb))
-    with ThreadPoolExecutor(_n_threads()) as pool:
+    with ThreadPoolExecutor(n_threads()) as pool:
         softmax = _Softmax(problem.texts, a, blocks[0].stop, pool)
         for block in blocks:
             images = _unit_rows(problem.images[needed[block]], "image")

@@ -188,7 +188,9 @@ def _untar(archive: Path, directory: Path) -> None:
             _inside(directory, member.name)
             if not (member.isfile() or member.isdir()):
                 raise StrataError(f"{archive}: member {member.name!r} is no plain file")
-        opened.extractall(directory, members, filter="data")
+        # Python 3.11.0 to 3.11.3, Debian's among them, have no filters: the checks above suffice.
+        options = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        opened.extractall(directory, members, **options)
 
 
 def remote_files(spec: Mapping, base: str | Path = ".") -> list[RemoteFile]:
