@@ -12,6 +12,7 @@ from scipy.stats import skew
 from strata import StrataError
 from strata.convexity import graph_convexity, pair_scores
 from strata.graphs import component_sizes, neighbor_graph
+from strata.neighbors import nearest
 
 
 def blobs(n, classes, dimensions=16, apart=0.5, seed=0):
@@ -214,6 +215,31 @@ def test_hubness_is_the_skewness_of_occurrences():
     np.fill_diagonal(distances, np.inf)
     counts = np.bincount(np.argsort(distances, axis=1)[:, :10].ravel(), minlength=100)
     assert graph_convexity(features, labels).hubness == pytest.approx(skew(counts))
+
+
+def hard_cases():
+    draw = np.random.default_rng(0)
+    yield "lattice", np.stack(np.meshgrid(*[np.arange(4.0)] * 3), axis=-1).reshape(-1, 3)
+    yield "an outlier", np.concatenate([draw.normal(size=(200, 20)), np.full((1, 20), 1e5)])
+    yield "far away", draw.normal(size=(200, 20)) * 1e-3 + 1e4
+    yield (
+        "near copies",
+        np.repeat(draw.normal(size=(40, 20)), 5, axis=0) + 1e-7 * draw.normal(size=(200, 20)),
+    )
+    yield "copies", np.repeat(draw.normal(size=(10, 20)), 20, axis=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "features"), hard_cases(), ids=lambda x: x if isinstance(x, str) else ""
+)
+def test_neighbors_are_exact_where_rounding_misleads(name, features):
+    features = features - features.mean(axis=0)
+    neighbors, distances = nearest(features, 5)
+    for row, (own, lengths) in enumerate(zip(neighbors, distances, strict=True)):
+        every = np.sqrt(np.cumsum((features[row] - features) ** 2, axis=1)[:, -1])
+        every[row] = np.inf
+        assert own.tolist() == np.argsort(every, kind="stable")[:5].tolist()
+        np.testing.assert_allclose(lengths, every[own], rtol=1e-14)
 
 
 @pytest.mark.parametrize(

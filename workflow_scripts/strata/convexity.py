@@ -13,7 +13,7 @@ concept's size, and is reported beside every score, as is (score - chance) / (1 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -65,14 +65,60 @@ class _Labels(NamedTuple):
     sizes: np.ndarray
 
 
-class _Scored(NamedTuple):
-    """Pairs of one concept: their number, mean, unreachable share, and bootstrap sums."""
+class _Request(NamedTuple):
+    """Pairs of one concept to be scored.
 
-    n_pairs: int
-    mean: float
-    unreachable: float
-    numerators: np.ndarray
-    denominators: np.ndarray
+    `first` and `second` are positions among the concept's members; without `second` all members are
+    paired with each of `first`.
+    """
+
+    concept: int
+    members: np.ndarray
+    first: np.ndarray
+    second: np.ndarray | None
+
+    @property
+    def size(self) -> int:
+        return len(self.first) * (len(self.members) if self.second is None else 1)
+
+    def paths(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """sources, number of targets of each, and targets."""
+        if self.second is None:
+            counts = np.full(len(self.first), len(self.members))
+            return self.members[self.first], counts, np.tile(self.members, len(self.first))
+        first, counts = np.unique(self.first, return_counts=True)
+        return self.members[first], counts, self.members[self.second]
+
+
+class _Tally:
+    """Sums over the pairs of one concept, and over those of each resample of its members."""
+
+    def __init__(self, m: int, bootstrap: int, draw: np.random.Generator):
+        picks = draw.integers(m, size=(bootstrap, m)) + m * np.arange(bootstrap)[:, None]
+        counts = np.bincount(picks.ravel(), minlength=bootstrap * m)
+        self.weights = counts.reshape(bootstrap, m).astype(np.float64)
+        self.n_pairs, self.total, self.lost = 0, 0.0, 0
+        self.numerators, self.denominators = np.zeros(bootstrap), np.zeros(bootstrap)
+
+    def add(self, request: _Request, scores: np.ndarray) -> None:
+        """Take in the scores of a request's pairs, NaN where there is no path."""
+        weights, first = self.weights, request.first
+        self.lost += int(np.isnan(scores).sum())
+        scores = np.nan_to_num(scores)
+        if request.second is None:
+            m = len(request.members)
+            scores = scores.reshape(-1, m)
+            scores[np.arange(len(first)), first] = 0.0  # a member with itself is no pair
+            own = weights[:, first]
+            self.numerators += (own * (weights @ scores.T)).sum(axis=1)
+            self.denominators += (own * (m - own)).sum(axis=1)
+            self.n_pairs += len(first) * (m - 1)
+        else:
+            both = [w[first] * w[request.second] for w in weights]
+            self.numerators += [w @ scores for w in both]
+            self.denominators += [w.sum() for w in both]
+            self.n_pairs += len(first)
+        self.total += scores.sum()
 
 
 def _numbered(labels: Sequence, n: int) -> _Labels:
@@ -123,13 +169,11 @@ def graph_convexity(
         raise StrataError(f'pairs must be "all" or a positive number, not {pairs!r}')
     named = _numbered(labels, len(features))
     graph = neighbor_graph(features, n_neighbors)
-    scored = [
-        _score_concept(
-            graph, named, concept, pairs, np.random.default_rng([seed, concept]), bootstrap
-        )
-        for concept in range(len(named.names))
-    ]
-    return _result(graph, named, scored, _null(graph, named, permutations, seed))
+    draws = [np.random.default_rng([seed, concept]) for concept in range(len(named.names))]
+    tallies = [_Tally(m, bootstrap, draw) for m, draw in zip(named.sizes, draws, strict=True)]
+    for request, scores in _scored(graph, named.codes, _requests(named, pairs, draws)):
+        tallies[request.concept].add(request, scores)
+    return _result(graph, named, tallies, _null(graph, named, permutations, seed))
 
 
 def pair_scores(
@@ -156,72 +200,46 @@ def pair_scores(
 # --- scores -------------------------------------------------------------------------------------
 
 
-def _score_concept(
-    graph: NeighborGraph,
-    named: _Labels,
-    concept: int,
-    pairs: str | int,
-    draw: np.random.Generator,
-    bootstrap: int,
-) -> _Scored:
-    members = np.flatnonzero(named.codes == concept)
-    m = len(members)
-    weights = draw.multinomial(m, np.full(m, 1 / m), size=bootstrap).astype(np.float64)
-    if pairs != "all" and pairs < m * (m - 1):
-        return _score_some(graph, named.codes, members, pairs, draw, weights)
-    return _score_all(graph, named.codes, members, weights)
+def _requests(
+    named: _Labels, pairs: str | int, draws: Sequence[np.random.Generator]
+) -> Iterator[_Request]:
+    """All ordered pairs of each concept, in blocks, or as many as `pairs` drawn from them."""
+    for concept, draw in enumerate(draws):
+        members = np.flatnonzero(named.codes == concept).astype(np.int32)
+        m = len(members)
+        if pairs == "all" or pairs >= m * (m - 1):
+            step = max(1, _PAIRS // m)
+            for start in range(0, m, step):
+                yield _Request(concept, members, np.arange(start, min(start + step, m)), None)
+            continue
+        drawn = np.sort(draw.choice(m * (m - 1), size=pairs, replace=False, shuffle=False))
+        first, second = drawn // (m - 1), drawn % (m - 1)
+        yield _Request(concept, members, first, second + (second >= first))
 
 
-def _score_all(
-    graph: NeighborGraph, codes: np.ndarray, members: np.ndarray, weights: np.ndarray
-) -> _Scored:
-    """All ordered pairs of `members`, in blocks of sources."""
+def _scored(
+    graph: NeighborGraph, codes: np.ndarray, requests: Iterable[_Request]
+) -> Iterator[tuple[_Request, np.ndarray]]:
+    """Requests with their pairs' scores, searched many at a time so that no thread waits."""
     from strata.shortest_paths import score_paths
 
-    m = len(members)
-    total, lost, numerators = 0.0, 0, np.zeros(len(weights))
-    step = max(1, _PAIRS // m)
-    for first in range(0, m, step):
-        sources = members[first : first + step]
-        start = np.arange(len(sources) + 1) * m
-        targets = np.tile(members.astype(np.int32), len(sources))
-        scores = score_paths(graph, codes, sources, start, targets).reshape(-1, m)
-        lost += int(np.isnan(scores).sum())
-        scores = np.nan_to_num(scores)
-        np.fill_diagonal(scores[:, first:], 0.0)
-        total += scores.sum()
-        numerators += np.einsum("bs,bs->b", weights[:, first : first + step], weights @ scores.T)
-    n_pairs = m * (m - 1)
-    denominators = weights.sum(axis=1) ** 2 - (weights**2).sum(axis=1)
-    return _Scored(n_pairs, total / n_pairs, lost / n_pairs, numerators, denominators)
+    def run(batch: list[_Request]) -> Iterator[tuple[_Request, np.ndarray]]:
+        sources, counts, targets = map(
+            np.concatenate, zip(*(request.paths() for request in batch), strict=True)
+        )
+        start = np.concatenate([[0], np.cumsum(counts)])
+        scores = score_paths(graph, codes, sources, start, targets)
+        ends = np.cumsum([request.size for request in batch])
+        yield from zip(batch, np.split(scores, ends[:-1]), strict=True)
 
-
-def _score_some(
-    graph: NeighborGraph,
-    codes: np.ndarray,
-    members: np.ndarray,
-    pairs: int,
-    draw: np.random.Generator,
-    weights: np.ndarray,
-) -> _Scored:
-    """`pairs` ordered pairs of `members`, drawn without replacement."""
-    from strata.shortest_paths import score_paths
-
-    m = len(members)
-    drawn = np.sort(draw.choice(m * (m - 1), size=pairs, replace=False, shuffle=False))
-    first, second = drawn // (m - 1), drawn % (m - 1)
-    second += second >= first
-    sources, start = np.unique(first, return_index=True)
-    start = np.append(start, pairs)
-    targets = members[second].astype(np.int32)
-    scores = score_paths(graph, codes, members[sources], start, targets)
-    lost = int(np.isnan(scores).sum())
-    scores = np.nan_to_num(scores)
-    sums = np.array(
-        [(w[first] * w[second] * [scores, np.ones(pairs)]).sum(axis=1) for w in weights]
-    )
-    numerators, denominators = sums.reshape(-1, 2).T
-    return _Scored(pairs, scores.mean(), lost / pairs, numerators, denominators)
+    batch: list[_Request] = []
+    for request in requests:
+        batch.append(request)
+        if sum(waiting.size for waiting in batch) >= _PAIRS:
+            yield from run(batch)
+            batch = []
+    if batch:
+        yield from run(batch)
 
 
 # --- chance -------------------------------------------------------------------------------------
@@ -284,13 +302,13 @@ def _hubness(occurrences: np.ndarray) -> float:
 
 
 def _result(
-    graph: NeighborGraph, named: _Labels, scored: list[_Scored], null: tuple[np.ndarray, np.ndarray]
+    graph: NeighborGraph, named: _Labels, tallies: list[_Tally], null: tuple[np.ndarray, np.ndarray]
 ) -> GraphConvexity:
-    values = np.array([concept.mean for concept in scored])
-    n_pairs = np.array([concept.n_pairs for concept in scored])
-    lost = np.array([concept.unreachable for concept in scored])
+    n_pairs = np.array([tally.n_pairs for tally in tallies])
+    values = np.array([tally.total for tally in tallies]) / n_pairs
+    lost = np.array([tally.lost for tally in tallies]) / n_pairs
     with np.errstate(invalid="ignore", divide="ignore"):
-        draws = np.array([concept.numerators / concept.denominators for concept in scored])
+        draws = np.array([tally.numerators / tally.denominators for tally in tallies])
     chance = _chance(graph, named.sizes)
     mean, expected = (float(np.average(x, weights=n_pairs)) for x in (values, chance))
     p_values = np.full(len(values), np.nan)

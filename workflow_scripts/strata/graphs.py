@@ -11,8 +11,6 @@ import numpy as np
 
 from strata.errors import StrataError
 
-_SPARE = 8  # candidates beyond the k nearest, so that rounding cannot hide a nearer one
-
 
 class NeighborGraph(NamedTuple):
     """Undirected graph in compressed rows; an edge wherever either end has the other as neighbor.
@@ -42,11 +40,14 @@ def neighbor_graph(features: np.ndarray, n_neighbors: int = 10) -> NeighborGraph
     StrataError
         `features` has not two dimensions, NaN or infinite values, or at most `n_neighbors` samples.
     """
+    from strata.neighbors import nearest
+
     features = _checked(features, n_neighbors)
-    neighbors, distances = _nearest(features, n_neighbors)
+    neighbors, distances = nearest(features, n_neighbors)
     n = len(features)
     rows = np.repeat(np.arange(n), n_neighbors)
     columns, weights = neighbors.ravel(), distances.ravel()
+    columns = columns.astype(np.int64)
     low, high = np.minimum(rows, columns), np.maximum(rows, columns)
     edges, first = np.unique(low * n + high, return_index=True)
     low, high, weights = edges // n, edges % n, weights[first]
@@ -74,34 +75,6 @@ def _checked(features: np.ndarray, n_neighbors: int) -> np.ndarray:
     if bad.any():
         raise StrataError(f"features: sample {int(bad.argmax())} is NaN or infinite")
     return features - features.mean(axis=0)
-
-
-def _nearest(features: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest other samples of each and their distances, by (distance, sample number)."""
-    from sklearn.neighbors import NearestNeighbors
-
-    n = len(features)
-    wanted = min(n - 1, k + _SPARE)
-    search = NearestNeighbors(n_neighbors=wanted, algorithm="brute").fit(features)
-    candidates = np.sort(search.kneighbors(return_distance=False), axis=1)
-    distances = np.empty(candidates.shape)
-    for start in range(0, n, max(1, 2**24 // (wanted * features.shape[1]))):
-        rows = slice(start, start + max(1, 2**24 // (wanted * features.shape[1])))
-        distances[rows] = _distances(features[rows, None], features[candidates[rows]])
-    order = np.argsort(distances, axis=1, kind="stable")
-    neighbors = np.take_along_axis(candidates, order, axis=1)
-    distances = np.take_along_axis(distances, order, axis=1)
-    if wanted < n - 1:  # more samples at the k-th distance than candidates: look at all
-        for row in np.flatnonzero(distances[:, k - 1] == distances[:, -1]):
-            every = _distances(features[row], features)
-            every[row] = np.inf
-            neighbors[row, :k] = np.argsort(every, kind="stable")[:k]
-            distances[row, :k] = every[neighbors[row, :k]]
-    return neighbors[:, :k], distances[:, :k]
-
-
-def _distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.sqrt(((x - y) ** 2).sum(axis=-1))
 
 
 def component_sizes(graph: NeighborGraph) -> np.ndarray:

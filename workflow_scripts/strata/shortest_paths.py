@@ -15,7 +15,7 @@ import numpy as np
 from strata.graphs import NeighborGraph
 from strata.threads import n_threads
 
-_SOURCES = 32  # searches per task
+_SOURCES = 16  # searches per task
 _BUCKETS_PER_EDGE = 8  # buckets that an edge of middling length spans
 _MOST_BUCKETS = 4096
 
