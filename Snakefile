@@ -25,6 +25,7 @@ include: "rules/data.smk"
 include: "rules/models.smk"
 include: "rules/activations.smk"
 include: "rules/concepts.smk"
+include: "rules/convexity.smk"
 include: "rules/figures.smk"
 include: "rules/paper.smk"
 

@@ -93,6 +93,28 @@ def probing(pattern):
     ]
 
 
+def studied(pattern):
+    """Input function: a file of the data set that a study of convexity is about."""
+    return lambda wildcards: pattern.format(
+        dataset=study_of(wildcards)["dataset"], model=wildcards.model
+    )
+
+
+def triplets_files(wildcards):
+    return [
+        f"results/data/{name}/triplets.parquet"
+        for name in study_of(wildcards)["triplets"]
+    ]
+
+
+def item_columns(wildcards):
+    """For each set of triplets, the column of the pictures that holds its items' names."""
+    return {
+        name: config["datasets"][name]["column"]
+        for name in study_of(wildcards)["triplets"]
+    }
+
+
 def categories_path(wildcards):
     """The category word lists: shipped in resources/, or part of a released data set."""
     study = study_of(wildcards)
@@ -133,12 +155,14 @@ def model_entries(wildcards):
 
 
 def drawn_measures(wildcards):
-    """Tables of the measure that a figure draws, for the models in it."""
-    entry = catalogue.FIGURES[wildcards.figure]
-    models = catalogue.models_of(study_of(wildcards), entry.models)
+    """Tables of the measures that a figure draws, for the models in it."""
+    entry, study = catalogue.FIGURES[wildcards.figure], study_of(wildcards)
     return [
-        f"results/measures/{wildcards.study}/{entry.measure}/{model}.parquet"
-        for model in models
+        f"results/measures/{wildcards.study}/{measure}/{model}.parquet"
+        for measure in entry.measure.split("+")
+        for model in (
+            ["all"] if measure == "relation" else catalogue.models_of(study, entry.models)
+        )
     ]
 
 
@@ -148,31 +172,36 @@ def neuron_truth(wildcards):
     return f"results/measures/{wildcards.study}/truth_neurons/{wildcards.model}.parquet"
 
 
+def measures_of(name):
+    """Every table of a study that a number of the paper is taken from."""
+    study = config["studies"][name]
+    if study["kind"] == "convexity":
+        tables = [("alignment", model) for model in study["models"]]
+        if study["families"]:
+            tables += [("convexity", model) for model in study["models"]]
+            tables.append(("relation", "all"))
+        if "transforms" in study:
+            pretrained = catalogue.models_of(study, "pretrained")
+            tables += [("transforms", model) for model in pretrained]
+    else:
+        kinds = ("labels", "counts", "shares")
+        tables = [(kind, model) for model in study["models"] for kind in kinds]
+        tables += [("truth", model) for model in planted_models(study)]
+    return [f"results/measures/{name}/{kind}/{model}.parquet" for kind, model in tables]
+
+
 def measures_in_paper(wildcards):
-    """Every table that a number of the paper is taken from."""
-    files = []
-    for name in config["run"]:
-        study = config["studies"][name]
-        for model in study["models"]:
-            files += [
-                f"results/measures/{name}/{measure}/{model}.parquet"
-                for measure in ("labels", "counts", "shares")
-            ]
-        for model in planted_models(study):
-            files.append(f"results/measures/{name}/truth/{model}.parquet")
-    return files
+    return [file for name in config["run"] for file in measures_of(name)]
 
 
 def cards_in_paper(wildcards):
     """Cards of the models of the studies that ran models."""
+    studies = [config["studies"][name] for name in config["run"]]
     models = [
         model
-        for name in config["run"]
-        if config["studies"][name]["kind"] == "concepts"
-        for model in [
-            *config["studies"][name]["models"],
-            config["studies"][name]["clip"],
-        ]
+        for study in studies
+        if study["kind"] != "published_labels"
+        for model in [*study["models"], *([study["clip"]] if "clip" in study else [])]
     ]
     return [f"results/models/{model}/card.json" for model in dict.fromkeys(models)]
 
@@ -181,7 +210,8 @@ def datasets_in_paper(wildcards):
     names = []
     for name in config["run"]:
         study = config["studies"][name]
-        names += study["probing"] if study["kind"] == "concepts" else [study["dataset"]]
+        names += study.get("probing") or [study["dataset"]]
+        names += study.get("triplets", [])
     return [f"results/data/{name}/dataset.json" for name in dict.fromkeys(names)]
 
 

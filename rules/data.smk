@@ -78,3 +78,24 @@ rule download_concepts:
         mirror=MIRROR,
     script:
         "../workflow_scripts/download_concepts.py"
+
+
+rule triplets_dataset:
+    input:
+        pictures=lambda wildcards: f"results/data/{config['datasets'][wildcards.dataset]['images']}/manifest.parquet",
+    output:
+        manifest="results/data/{dataset}/manifest.parquet",
+        info="results/data/{dataset}/dataset.json",
+        triplets="results/data/{dataset}/triplets.parquet",
+    log:
+        "results/logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset=one_of(names_of_kind("datasets", kind="triplets")),
+    conda:
+        "../envs/measures.yaml"
+    params:
+        spec=lambda wildcards: config["datasets"][wildcards.dataset],
+        seed=config["seed"],
+        base=workflow.basedir,
+    script:
+        "../workflow_scripts/make_triplets.py"

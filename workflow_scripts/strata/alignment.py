@@ -180,11 +180,23 @@ def item_means(features: np.ndarray, items: np.ndarray, n_items: int) -> np.ndar
 # --- intervals, categories, noise ceiling -------------------------------------------------------
 
 
-def triplet_groups(triplets: np.ndarray) -> np.ndarray:
-    """Number of each row's set of three items, (n,): repeats of a triplet have the same."""
-    a, b, c = np.sort(triplets, axis=1).T
+def triplet_groups(triplets: np.ndarray, task: str = "odd_one_out") -> np.ndarray:
+    """Number of each row's question, (n,): repeats of a triplet have the same.
+
+    A question of "odd_one_out" is a set of three items, of "two_alternative" a reference (the first
+    of the row) and a set of two.
+    """
+    a, b, c = _questions(triplets, task).T
     n = int(triplets.max()) + 1
     return pd.factorize((a * n + b) * n + c)[0]
+
+
+def _questions(triplets: np.ndarray, task: str) -> np.ndarray:
+    """Triplets without their answer: the items that compete in order of their numbers."""
+    triplets = np.asarray(triplets)
+    if task == "odd_one_out":
+        return np.sort(triplets, axis=1)
+    return np.column_stack([triplets[:, 0], np.sort(triplets[:, 1:], axis=1)])
 
 
 def mean_credit(
@@ -221,6 +233,7 @@ def category_credits(
     triplets: np.ndarray,
     members: pd.DataFrame,
     *,
+    task: str = "odd_one_out",
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -229,7 +242,7 @@ def category_credits(
     `members` is boolean (items, categories). Returns category, value, low, high, n (triplets); a
     category without triplets has no row.
     """
-    rows, groups = [], triplet_groups(triplets)
+    rows, groups = [], triplet_groups(triplets, task)
     for category in members:
         part = members[category].to_numpy(bool)[triplets].any(axis=1)
         if part.any():
@@ -239,7 +252,12 @@ def category_credits(
 
 
 def noise_ceiling(
-    triplets: np.ndarray, counts: np.ndarray | None = None, *, bootstrap: int = 1000, seed: int = 0
+    triplets: np.ndarray,
+    counts: np.ndarray | None = None,
+    *,
+    task: str = "odd_one_out",
+    bootstrap: int = 1000,
+    seed: int = 0,
 ) -> NoiseCeiling:
     """Noise ceiling from triplets that were answered more than once.
 
@@ -249,9 +267,10 @@ def noise_ceiling(
     """
     triplets = np.asarray(triplets)
     counts = np.ones(len(triplets), np.int64) if counts is None else np.asarray(counts)
-    groups = triplet_groups(triplets)
-    place = (np.sort(triplets, axis=1) == triplets[:, 2:]).argmax(axis=1)
-    answers = np.zeros((groups.max() + 1, 3))
+    groups = triplet_groups(triplets, task)
+    choices = [0, 1, 2] if task == "odd_one_out" else [1, 2]
+    place = (_questions(triplets, task)[:, choices] == triplets[:, 2:]).argmax(axis=1)
+    answers = np.zeros((groups.max() + 1, len(choices)))
     np.add.at(answers, (groups, place), counts)
     answers = answers[answers.sum(axis=1) >= 2]
     if not len(answers):
@@ -259,7 +278,9 @@ def noise_ceiling(
     total = answers.sum(axis=1)
     upper = answers.max(axis=1) / total
     lower = np.zeros(len(answers))
-    for choice in range(3):  # leave one answer out: do the others' favourites predict it?
+    for choice in range(
+        len(choices)
+    ):  # leave one answer out: do the others' favourites predict it?
         others = answers.copy()
         others[:, choice] -= 1
         best = others == others.max(axis=1, keepdims=True)

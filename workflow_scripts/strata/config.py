@@ -30,10 +30,16 @@ def check_config(config: Mapping, base: str | Path = ".") -> None:
         _known(name, config["studies"], "run", "study")
     for name, entry in config["datasets"].items():
         _check_dataset(name, entry)
+        if entry["kind"] == "triplets":
+            _check_triplets(f"datasets: {name}", entry, config)
     for name, entry in config["models"].items():
         _check_model(name, entry, config)
     for name, study in config["studies"].items():
-        check = {"concepts": _check_concepts_study, "published_labels": _check_published_study}
+        check = {
+            "concepts": _check_concepts_study,
+            "convexity": _check_convexity_study,
+            "published_labels": _check_published_study,
+        }
         check[study["kind"]](f"studies: {name}", study, config)
     for name in config["run"]:
         _check_files(f"studies: {name}", config["studies"][name], config, base)
@@ -95,6 +101,24 @@ def _check_dataset(name: str, entry: Mapping) -> None:
             re.compile(layout["pattern"])
         except re.error as error:
             raise StrataError(f"config, datasets: {name}: pattern: {error}") from None
+
+
+def _check_triplets(where: str, entry: Mapping, config: Mapping) -> None:
+    _known(entry["images"], config["datasets"], f"{where}: images", "data set")
+    pictures = config["datasets"][entry["images"]]
+    if pictures.get("modality", "image") != "image" or pictures["kind"] == "triplets":
+        raise StrataError(f"config, {where}: images: {entry['images']!r} holds no images")
+    if ("simulated" in entry) == ("triplets" in entry):
+        raise StrataError(f"config, {where}: needs either simulated, or triplets (a file) and form")
+    if "triplets" in entry and "form" not in entry:
+        raise StrataError(f"config, {where}: form is missing: table, numbers or votes")
+    if entry["column"] != "sample":
+        _check_label_column(f"{where}: column", entry["column"], pictures)
+    if "simulated" in entry:
+        if entry["column"] != "sample":
+            raise StrataError(f"config, {where}: simulated observers judge samples: column: sample")
+        for family in entry["simulated"]["weights"]:
+            _check_label_column(f"{where}: simulated: weights", family, pictures)
 
 
 def _check_model(name: str, entry: Mapping, config: Mapping) -> None:
@@ -173,6 +197,43 @@ def _check_sizes(where: str, study: Mapping, config: Mapping) -> None:
             )
 
 
+def _check_convexity_study(where: str, study: Mapping, config: Mapping) -> None:
+    _known(study["dataset"], config["datasets"], f"{where}: dataset", "data set")
+    dataset = config["datasets"][study["dataset"]]
+    if dataset.get("modality", "image") != "image" or dataset["kind"] == "triplets":
+        raise StrataError(f"config, {where}: dataset {study['dataset']!r} holds no images")
+    if study["split"] != "all" and dataset["kind"] == "microworld":
+        _known(study["split"], dataset["splits"], f"{where}: split", "split")
+    for family in study["families"]:
+        _check_label_column(f"{where}: families", family, dataset)
+    for name in study["triplets"]:
+        triplets = names_of(config["datasets"], "triplets")
+        _known(name, triplets, f"{where}: triplets", "set of triplets")
+        if config["datasets"][name]["images"] != study["dataset"]:
+            raise StrataError(
+                f"config, {where}: triplets: {name!r} are about "
+                f"{config['datasets'][name]['images']!r}, the study about {study['dataset']!r}"
+            )
+    for model in study["models"]:
+        _known(model, config["models"], f"{where}: models", "model")
+        if config["models"][model]["modality"] != "image":
+            raise StrataError(f"config, {where}: {model!r} is a speech model, the data are images")
+    if dataset["kind"] == "microworld":
+        share = 1 if study["split"] == "all" else dataset["splits"][study["split"]]
+        images = round(dataset["n"] * share)
+        if study["families"] and study["n_neighbors"] >= images:
+            raise StrataError(
+                f"config, {where}: n_neighbors is {study['n_neighbors']}, but there are only "
+                f"{images} images"
+            )
+    _check_comparisons(where, study)
+
+
+def names_of(datasets: Mapping, kind: str) -> list[str]:
+    """Names of the data sets of a kind."""
+    return [name for name, entry in datasets.items() if entry["kind"] == kind]
+
+
 def _check_published_study(where: str, study: Mapping, config: Mapping) -> None:
     _known(study["dataset"], config["datasets"], f"{where}: dataset", "data set")
     if config["datasets"][study["dataset"]].get("modality") != "table":
@@ -191,6 +252,10 @@ def _check_comparisons(where: str, study: Mapping) -> None:
 
 def _check_files(where: str, study: Mapping, config: Mapping, base: Path) -> None:
     """Small files that a study needs: read now rather than after hours."""
+    if study["kind"] == "convexity":
+        for name in [study["dataset"], *study["triplets"]]:
+            _check_folder(name, config["datasets"][name], base)
+        _check_zoo(study, config, base)
     if study["kind"] != "concepts":
         return
     read_categories(base / study["categories"])
@@ -206,15 +271,18 @@ def _check_files(where: str, study: Mapping, config: Mapping, base: Path) -> Non
     if words is not None and len(words) < 2:
         raise StrataError(f"{base / concepts['path']}: a dissection needs at least two concepts")
     for dataset in study["probing"]:
-        entry = config["datasets"][dataset]
-        if entry["kind"] == "folder" and not (base / entry["path"]).is_dir():
-            raise StrataError(f"config, datasets: {dataset}: no folder {base / entry['path']}")
+        _check_folder(dataset, config["datasets"][dataset], base)
     _check_zoo(study, config, base)
+
+
+def _check_folder(name: str, entry: Mapping, base: Path) -> None:
+    if "path" in entry and not (base / entry["path"]).is_dir():
+        raise StrataError(f"config, datasets: {name}: no folder {base / entry['path']}")
 
 
 def _check_zoo(study: Mapping, config: Mapping, base: Path) -> None:
     needed = "card.json" if config["zoo"] == "bundled" else "recipe.yaml"
-    for model in {*study["models"], study["clip"]}:
+    for model in dict.fromkeys([*study["models"], *([study["clip"]] if "clip" in study else [])]):
         entry = config["models"][model]
         entry = config["models"][entry["base"]] if "base" in entry else entry
         if entry["source"] != "zoo":

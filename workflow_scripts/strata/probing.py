@@ -65,6 +65,16 @@ class ProbingSet:
         for index, name in enumerate(self.caches[0].layers):
             yield name, self.rows([cache.layer(index) for cache in self.caches])
 
+    def families(self, names: Sequence[str]) -> pd.DataFrame:
+        """Labels of the samples in these columns of the manifest.
+
+        Raises StrataError for a column that is not there.
+        """
+        missing = [name for name in names if name not in self.manifest]
+        if missing:
+            raise StrataError(f"{self.name}: no label column {missing[0]!r}")
+        return self.manifest[list(names)]
+
 
 def _rows_of(manifest: pd.DataFrame, split: str, name: str) -> np.ndarray:
     """Rows of a split ("all" for every row)."""

@@ -58,7 +58,7 @@ def fetch_file(
     if path.is_file() and _sha256(path) == file.sha256:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    sources = ([_below(mirror, file.name)] if mirror else []) + [file.url]
+    sources = ([below(mirror, file.name)] if mirror else []) + [file.url]
     reasons = []
     for source in sources:
         part = path.with_name(path.name + ".part")
@@ -84,7 +84,7 @@ def _inside(directory: Path, name: str) -> Path:
     return directory / Path(*pure.parts)
 
 
-def _below(base: str, name: str) -> str:
+def below(base: str, name: str) -> str:
     return f"{base.rstrip('/')}/{quote(name)}" if "://" in base else str(Path(base) / name)
 
 
@@ -219,7 +219,7 @@ def remote_files(spec: Mapping, base: str | Path = ".") -> list[RemoteFile]:
         checksum, _, name = line.strip().partition("  ")
         if len(checksum) != 64 or not name:
             raise StrataError(f"{path}, line {number}: should read 'sha256  name', not {line!r}")
-        files.append(RemoteFile(name, _below(spec["base_url"], name), checksum))
+        files.append(RemoteFile(name, below(spec["base_url"], name), checksum))
     return files
 
 
@@ -261,7 +261,7 @@ def download_dataset(
     """
     directory, downloads = Path(directory), Path(downloads)
     files = remote_files(spec, base)
-    fetch_all(files, downloads, mirror=_below(mirror, directory.name) if mirror else None, log=log)
+    fetch_all(files, downloads, mirror=below(mirror, directory.name) if mirror else None, log=log)
     info = {
         "name": directory.name,
         "kind": "download",
@@ -294,5 +294,5 @@ def download_concepts(
     """Fetch a word list to `path`; the mirror is searched under `{mirror}/concept_sets/`."""
     path = Path(path)
     file = RemoteFile(PurePosixPath(spec["url"]).name, spec["url"], spec["sha256"])
-    shelf = _below(mirror, "concept_sets") if mirror else None
+    shelf = below(mirror, "concept_sets") if mirror else None
     os.replace(fetch_file(file, path.parent / ".downloads", mirror=shelf, log=log), path)

@@ -128,7 +128,8 @@ FIGURES = {
 
 def models_of(study: Mapping, selection: str) -> list[str]:
     """The models of a study's comparison: pretraining, convnets, pretrained (both), controls
-    (these and their random twins) or finetuned (pretrained and fine-tuned versions)."""
+    (these and their random twins), random (the twins alone), finetuned (pretrained and fine-tuned
+    versions) or tuned (the fine-tuned alone)."""
     compared = study.get("comparisons", {})
     pretrained = [*compared.get("pretraining", []), *compared.get("convnets", [])]
     if selection == "pretrained":
@@ -136,9 +137,12 @@ def models_of(study: Mapping, selection: str) -> list[str]:
     if selection == "controls":
         twins = compared.get("controls", {})
         return [name for model in twins for name in (model, twins[model])]
-    if selection == "finetuned":
+    if selection == "random":
+        return list(compared.get("controls", {}).values())
+    if selection in ("finetuned", "tuned"):
         tasks = compared.get("finetuned", {})
         bases = list(dict.fromkeys(base for pairs in tasks.values() for base in pairs))
+        bases = bases if selection == "finetuned" else []
         return [*bases, *(tuned for pairs in tasks.values() for tuned in pairs.values())]
     return list(compared.get(selection, []))
 

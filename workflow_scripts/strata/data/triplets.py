@@ -1,0 +1,247 @@
+"""Similarity judgements as data: items, and triplets with the odd one last.
+
+Beside `manifest.parquet` (a row per item: `item`, and a column per category) and `dataset.json`, a
+set of triplets has `triplets.parquet`: item numbers a, b and odd, and `count`, how many people gave
+this answer. In two-alternative sets `a` is the reference, `b` the chosen item, `odd` the other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from strata.alignment import TASKS, check_triplets, noise_ceiling
+from strata.data.manifest import Dataset, write_dataset
+from strata.errors import StrataError
+
+FORMS = ("table", "numbers", "votes")
+_COLUMNS = ("a", "b", "odd", "count")
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def read_items(path: Path, column: str | None = None) -> list[str]:
+    """Item names from a text file (one per line) or a column of a .csv or .tsv table.
+
+    Raises StrataError when the file or column is missing, or a name is empty or there twice.
+    """
+    if not path.is_file():
+        raise StrataError(f"{path}: no such file of items")
+    if column is None:
+        names = path.read_text(encoding="utf-8").splitlines()
+    else:
+        separator = "\t" if path.suffix == ".tsv" else ","
+        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
+        if column not in table:
+            raise StrataError(f"{path}: no column {column!r}; it has {', '.join(table)}")
+        names = table[column].tolist()
+    repeated = pd.Index(names)[pd.Index(names).duplicated()]
+    if len(repeated) or "" in names:
+        raise StrataError(f"{path}: item {repeated[0] if len(repeated) else ''!r} is there twice")
+    return names
+
+
+def read_triplets(path: Path, form: str, items: list[str]) -> pd.DataFrame:
+    """Answers (a, b, odd, count) of item numbers from a file.
+
+    Parameters
+    ----------
+    form
+        "table": a CSV with columns a, b, odd and optionally count, of item names; "numbers": three
+        numbers a line, from 0, the odd one last (THINGS); "votes": JSON with `answers` [reference,
+        first, second] and `agreement` [votes for the first, for the second] (Lagunas et al. 2019).
+
+    Raises
+    ------
+    StrataError
+        A file or column is missing, an item is unknown or twice in a triplet.
+    """
+    if form not in FORMS:
+        raise StrataError(f"form {form!r} is unknown: choose from {FORMS}")
+    if not path.is_file():
+        raise StrataError(f"{path}: no such file of triplets")
+    answers = {"table": _from_table, "numbers": _from_numbers, "votes": _from_votes}[form](
+        path, items
+    )
+    try:
+        check_triplets(answers[["a", "b", "odd"]].to_numpy(), len(items))
+    except StrataError as error:
+        raise StrataError(f"{path}: {error}") from None
+    keys = ["a", "b", "odd"]
+    return answers.groupby(keys, sort=True, as_index=False)["count"].sum()
+
+
+def _from_table(path: Path, items: list[str]) -> pd.DataFrame:
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for column in ("a", "b", "odd"):
+        if column not in table:
+            raise StrataError(f"{path}: no column {column!r}; it has {', '.join(table)}")
+    numbers = {name: number for number, name in enumerate(items)}
+    for column in ("a", "b", "odd"):
+        unknown = ~table[column].isin(numbers)
+        if unknown.any():
+            row = int(unknown.argmax())
+            raise StrataError(f"{path}, line {row + 2}: unknown item {table[column][row]!r}")
+        table[column] = table[column].map(numbers)
+    counts = table["count"].astype(int) if "count" in table else 1
+    return table.assign(count=counts)[list(_COLUMNS)].astype("int64")
+
+
+def _from_numbers(path: Path, items: list[str]) -> pd.DataFrame:
+    table = pd.read_csv(path, sep=r"\s+", header=None, dtype="int64")
+    if table.shape[1] != 3:
+        raise StrataError(f"{path}: {table.shape[1]} numbers a line; it should be three")
+    table.columns = list(_COLUMNS[:3])
+    return table.assign(count=1)
+
+
+def _from_votes(path: Path, items: list[str]) -> pd.DataFrame:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for key in ("answers", "agreement"):
+        if key not in content:
+            raise StrataError(f"{path}: no key {key!r}; it has {', '.join(content)}")
+    reference, first, second = np.array(content["answers"]).T
+    votes = np.array(content["agreement"])
+    parts = [(reference, first, second, votes[:, 0]), (reference, second, first, votes[:, 1])]
+    table = pd.DataFrame(np.concatenate([np.stack(p, axis=1) for p in parts]), columns=_COLUMNS)
+    return table[table["count"] > 0].astype("int64")
+
+
+# --- simulated observers ------------------------------------------------------------------------
+
+
+def simulate_answers(
+    factors: pd.DataFrame, weights: Mapping[str, float], triplets: int, repeats: int, seed: int
+) -> pd.DataFrame:
+    """Answers of simulated observers to random triplets of the rows of `factors`.
+
+    Two items are as similar as the sum of the `weights` of the factors that they share. Every
+    triplet is shown to `repeats` observers, who keep a pair together with the probability of the
+    softmax of the three similarities. With `object` and `kind` among the factors this is a planted
+    hierarchy; the noise is known.
+
+    Raises
+    ------
+    StrataError
+        A factor that is not there, or fewer than three items.
+    """
+    missing = [family for family in weights if family not in factors]
+    if missing:
+        raise StrataError(f"simulated observers: no factor {missing[0]!r} in the pictures' labels")
+    if len(factors) < 3:
+        raise StrataError(f"simulated observers: {len(factors)} items do not make a triplet")
+    draw = np.random.default_rng(seed)
+    rows = np.stack([draw.choice(len(factors), 3, replace=False) for _ in range(triplets)])
+    a, b, c = rows.T
+    pairs = [(a, b, c), (a, c, b), (b, c, a)]
+    similar = np.zeros((triplets, 3))
+    for family, weight in weights.items():
+        values = factors[family].to_numpy()
+        similar += weight * np.stack([values[i] == values[j] for i, j, _ in pairs], axis=1)
+    chances = np.exp(similar - similar.max(axis=1, keepdims=True))
+    counts = draw.multinomial(repeats, chances / chances.sum(axis=1, keepdims=True))
+    parts = [np.stack([*pair, counts[:, k]], axis=1) for k, pair in enumerate(pairs)]
+    answers = pd.DataFrame(np.concatenate(parts), columns=list(_COLUMNS))
+    answers = answers[answers["count"] > 0]
+    return answers.groupby(["a", "b", "odd"], sort=True, as_index=False)["count"].sum()
+
+
+def simulated_triplets(spec: Mapping, pictures: Dataset, directory: str | Path, seed: int) -> None:
+    """Make a `kind: triplets` entry with `simulated` in `directory`, about some of the pictures.
+
+    `spec["simulated"]` has split, items, triplets, repeats and weights. An item is a picture; its
+    name is its sample number.
+    """
+    options = spec["simulated"]
+    rows = pictures.manifest
+    rows = rows[rows["split"] == options["split"]] if options["split"] != "all" else rows
+    if len(rows) < options["items"]:
+        raise StrataError(
+            f"{Path(directory).name}: {options['items']} items, but split {options['split']!r} "
+            f"of {spec['images']} has {len(rows)} pictures"
+        )
+    rows = rows.iloc[: options["items"]]
+    answers = simulate_answers(
+        rows, options["weights"], options["triplets"], options["repeats"], seed
+    )
+    families = {family: rows[family].to_numpy() for family in options["weights"]}
+    items = pd.DataFrame({"item": rows["sample"].astype(str).to_numpy(), **families})
+    info = {"source": f"simulated observers of {spec['images']}", "licence": "Apache-2.0"}
+    _write(directory, spec, items, answers, info | {"simulated": dict(options)})
+
+
+# --- people's -----------------------------------------------------------------------------------
+
+
+def collected_triplets(
+    spec: Mapping, pictures: Dataset, directory: str | Path, *, base: str | Path = "."
+) -> None:
+    """Make a `kind: triplets` entry of people's answers about `pictures` in `directory`.
+
+    The files lie in `spec["path"]`, or, where that is missing, beside the pictures:
+    `spec["triplets"]` is the file of answers, `spec["form"]` its form, `spec["items"]` the file of
+    item names (without it: the pictures' column `spec["column"]`, in the order of the manifest),
+    `spec["categories"]` a table of marks (1 or 0), a column a category, in items' order.
+
+    Raises StrataError as `read_items` and `read_triplets`, and for categories of another length.
+    """
+    directory = Path(directory)
+    folder = Path(base) / spec["path"] if "path" in spec else pictures.root
+    if "items" in spec:
+        names = read_items(folder / spec["items"], spec.get("item_column"))
+    else:
+        names = list(dict.fromkeys(pictures.manifest[spec["column"]].astype(str)))
+    answers = read_triplets(folder / spec["triplets"], spec["form"], names)
+    items = pd.DataFrame({"item": names})
+    if "categories" in spec:
+        marks = pd.read_csv(folder / spec["categories"], sep=None, engine="python")
+        if len(marks) != len(items):
+            raise StrataError(
+                f"{folder / spec['categories']}: {len(marks)} rows for {len(items)} items"
+            )
+        items = pd.concat([items, marks.astype(bool)], axis=1)
+    info = {key: spec.get(key, pictures.info.get(key)) for key in ("source", "licence")}
+    _write(directory, spec, items, answers, info)
+
+
+def _write(
+    directory: str | Path, spec: Mapping, items: pd.DataFrame, answers: pd.DataFrame, info: Mapping
+) -> None:
+    """Triplets first, the manifest last: a set that is complete has both."""
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    task = spec.get("task", "odd_one_out")
+    rows = answers[["a", "b", "odd"]].to_numpy()
+    told = {
+        "name": directory.name,
+        "kind": "triplets",
+        "modality": "triplets",
+        "root": ".",
+        "task": task,
+        "chance": TASKS[task],
+        "images": spec.get("images"),
+        "n_triplets": len(np.unique(np.sort(rows, axis=1), axis=0)),
+        "n_answers": int(answers["count"].sum()),
+    }
+    part = directory / "triplets.parquet.part"
+    answers.to_parquet(part, index=False)
+    os.replace(part, directory / "triplets.parquet")
+    manifest = items.assign(split="all", index=np.arange(len(items)))
+    write_dataset(
+        directory, manifest, told | {"noise_ceiling": _ceiling(rows, answers, task)} | info
+    )
+
+
+def _ceiling(rows: np.ndarray, answers: pd.DataFrame, task: str) -> dict | None:
+    """Noise ceiling as `dataset.json` keeps it; None where no triplet was answered twice."""
+    try:
+        found = noise_ceiling(rows, answers["count"].to_numpy(), task=task)
+    except StrataError:
+        return None
+    return {"upper": list(found.upper), "lower": list(found.lower), "n": found.n_triplets}

@@ -1,0 +1,27 @@
+"""Fit linear transforms of every layer to triplets; alignment and convexity before and after."""
+
+from job import job
+
+with job(snakemake):
+    import torch
+
+    from strata.measures import open_judgements, transform_measures
+    from strata.probing import ProbingSet
+    from strata.tables import write_measures
+
+    torch.set_num_threads(snakemake.threads)
+    params = snakemake.params
+    pictures = ProbingSet.open([snakemake.input.manifest], [snakemake.input.activations])
+    measures = transform_measures(
+        pictures.layers(),
+        pictures.families(params.families),
+        open_judgements(snakemake.input.triplets, params.columns, pictures.manifest),
+        model=snakemake.wildcards.model,
+        dataset=pictures.name,
+        scored=pictures.manifest["split"].eq(params.split).to_numpy()
+        if params.split != "all"
+        else None,
+        seed=params.seed,
+        **params.options,
+    )
+    write_measures(measures, snakemake.output[0])
