@@ -93,6 +93,13 @@ def probing(pattern):
     ]
 
 
+def pictures_of(wildcards):
+    """Manifests of the pictures that a study's models see."""
+    study = study_of(wildcards)
+    names = study.get("probing") or [study["dataset"]]
+    return [f"results/data/{name}/manifest.parquet" for name in names]
+
+
 def studied(pattern):
     """Input function: a file of the data set that a study of convexity is about."""
     return lambda wildcards: pattern.format(
@@ -161,7 +168,9 @@ def drawn_measures(wildcards):
         f"results/measures/{wildcards.study}/{measure}/{model}.parquet"
         for measure in entry.measure.split("+")
         for model in (
-            ["all"] if measure == "relation" else catalogue.models_of(study, entry.models)
+            ["all"]
+            if measure == "relation"
+            else catalogue.models_of(study, entry.models)
         )
     ]
 

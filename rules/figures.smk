@@ -76,7 +76,7 @@ rule plot_neurons:
 
 rule plot_specimen:
     input:
-        manifests=probing("results/data/{dataset}/manifest.parquet"),
+        manifests=pictures_of,
     output:
         pdf="results/figures/{study}_specimen.pdf",
         svg=report(

@@ -20,12 +20,16 @@ with job(snakemake):
                 files.setdefault(path.parts[3], []).append(path)
         measures = {measure: read_measures(paths) for measure, paths in files.items()}
         styles = describe_models(study["models"], params.models, study.get("comparisons"))
-        values |= paper.study_values(name, study, measures, styles)
+        if study["kind"] == "convexity":
+            values |= paper.convexity_values(name, study, measures, styles)
+            table = paper.profile_table(measures["alignment"], "accuracy", styles, shown=3)
+        else:
+            values |= paper.study_values(name, study, measures, styles)
+            table = paper.counts_table(measures["counts"], styles)
         if study["kind"] == "concepts":
             entry = params.concept_sets[study["concept_set"]]
             path = entry.get("path", f"results/concepts/{study['concept_set']}.txt")
             values[paper.macro_name(name, "concepts")] = len(read_concepts(path))
-        table = paper.counts_table(measures["counts"], styles)
         tables.append(f"\\newcommand{{\\{paper.macro_name('table', name)}}}{{{table}}}\n")
         sections.append(paper.study_section(name, study, params.written))
         appendices.append(paper.appendix(name, study, styles))

@@ -118,13 +118,13 @@ def _from_votes(path: Path, items: list[str]) -> pd.DataFrame:
 
 def simulate_answers(
     factors: pd.DataFrame, weights: Mapping[str, float], triplets: int, repeats: int, seed: int
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, float]:
     """Answers of simulated observers to random triplets of the rows of `factors`.
 
     Two items are as similar as the sum of the `weights` of the factors that they share. Every
     triplet is shown to `repeats` observers, who keep a pair together with the probability of the
     softmax of the three similarities. With `object` and `kind` among the factors this is a planted
-    hierarchy; the noise is known.
+    hierarchy. The noise is known: the second value is the highest accuracy that can be expected.
 
     Raises
     ------
@@ -145,11 +145,12 @@ def simulate_answers(
         values = factors[family].to_numpy()
         similar += weight * np.stack([values[i] == values[j] for i, j, _ in pairs], axis=1)
     chances = np.exp(similar - similar.max(axis=1, keepdims=True))
-    counts = draw.multinomial(repeats, chances / chances.sum(axis=1, keepdims=True))
+    chances /= chances.sum(axis=1, keepdims=True)
+    counts = draw.multinomial(repeats, chances)
     parts = [np.stack([*pair, counts[:, k]], axis=1) for k, pair in enumerate(pairs)]
     answers = pd.DataFrame(np.concatenate(parts), columns=list(_COLUMNS))
-    answers = answers[answers["count"] > 0]
-    return answers.groupby(["a", "b", "odd"], sort=True, as_index=False)["count"].sum()
+    answers = answers[answers["count"] > 0].groupby(["a", "b", "odd"], sort=True, as_index=False)
+    return answers["count"].sum(), float(chances.max(axis=1).mean())
 
 
 def simulated_triplets(spec: Mapping, pictures: Dataset, directory: str | Path, seed: int) -> None:
@@ -167,13 +168,14 @@ def simulated_triplets(spec: Mapping, pictures: Dataset, directory: str | Path, 
             f"of {spec['images']} has {len(rows)} pictures"
         )
     rows = rows.iloc[: options["items"]]
-    answers = simulate_answers(
-        rows, options["weights"], options["triplets"], options["repeats"], seed
-    )
+    counted = (options["triplets"], options["repeats"], seed)
+    answers, ceiling = simulate_answers(rows, options["weights"], *counted)
     families = {family: rows[family].to_numpy() for family in options["weights"]}
     items = pd.DataFrame({"item": rows["sample"].astype(str).to_numpy(), **families})
     info = {"source": f"simulated observers of {spec['images']}", "licence": "Apache-2.0"}
-    _write(directory, spec, items, answers, info | {"simulated": dict(options)})
+    known = {"upper": [ceiling] * 3, "lower": [ceiling] * 3, "n": options["triplets"]}
+    info |= {"simulated": dict(options), "noise_ceiling": known}
+    _write(directory, spec, items, answers, info)
 
 
 # --- people's -----------------------------------------------------------------------------------

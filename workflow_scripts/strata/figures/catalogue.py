@@ -25,7 +25,8 @@ _MAIN_CATEGORIES = (  # the four of the paper's figure 1
 
 @dataclass(frozen=True)
 class Entry:
-    """A figure: the measure it draws, the function that draws it, the models in it."""
+    """A figure: the measure it draws (or several, joined by "+"), the function that draws it, the
+    models in it, what the study must have (`needs`), and the kinds of study that have it."""
 
     measure: str
     function: str
@@ -33,7 +34,10 @@ class Entry:
     caption: str
     options: Mapping[str, Any] = field(default_factory=dict)
     needs: str = ""
+    kinds: tuple[str, ...] = ("concepts", "published_labels")
 
+
+_CONVEXITY = ("convexity",)
 
 FIGURES = {
     "mean_shares": Entry(
@@ -123,13 +127,77 @@ FIGURES = {
         "How well neurons tell their best planted factor: mean area under the ROC curve.",
         needs="vocabulary",
     ),
+    "convexity": Entry(
+        "convexity",
+        "convexity.convexity_by_layer",
+        "controls",
+        "Graph convexity of each concept family by depth, over all pairs of samples, for trained "
+        "models and their random twins (dashed). Bands are {level} bootstrap intervals over "
+        "samples; dotted, what random labels would score, mean over models.",
+        needs="families",
+        kinds=_CONVEXITY,
+    ),
+    "alignment": Entry(
+        "alignment",
+        "convexity.alignment_by_layer",
+        "controls",
+        "Share of triplets on which a layer agrees, for trained models and their random twins "
+        "(dashed). Bands are {level} bootstrap intervals over triplets; dotted, chance and the "
+        "noise ceiling.",
+        kinds=_CONVEXITY,
+    ),
+    "relation": Entry(
+        "convexity+alignment+relation",
+        "convexity.relation",
+        "every",
+        "Convexity against alignment, a point per layer of each model, with Spearman's "
+        "correlation and the same given relative depth ({level} intervals, models resampled).",
+        needs="families",
+        kinds=_CONVEXITY,
+    ),
+    "finetuned_convexity": Entry(
+        "convexity",
+        "convexity.finetuned_convexity",
+        "finetuned",
+        "Graph convexity before and after fine-tuning. Bands are {level} bootstrap intervals over "
+        "samples.",
+        needs="families",
+        kinds=_CONVEXITY,
+    ),
+    "finetuned_alignment": Entry(
+        "alignment",
+        "convexity.finetuned_alignment",
+        "finetuned",
+        "Alignment before and after fine-tuning. Bands are {level} bootstrap intervals over "
+        "triplets.",
+        kinds=_CONVEXITY,
+    ),
+    "transforms": Entry(
+        "transforms",
+        "convexity.transforms",
+        "pretrained",
+        "Before and after linear transforms fitted to the triplets: alignment on triplets of items "
+        "that took no part in the fit, and graph convexity of each family. Bands are {level} "
+        "bootstrap intervals.",
+        needs="transforms",
+        kinds=_CONVEXITY,
+    ),
+    "concepts": Entry(
+        "convexity+alignment",
+        "convexity.by_concept",
+        "pretrained",
+        "Convexity of single concepts, less their chance level, against alignment on the triplets "
+        "in which they take part, in each model's most aligned layer.",
+        needs="families",
+        kinds=_CONVEXITY,
+    ),
 }
 
 
 def models_of(study: Mapping, selection: str) -> list[str]:
     """The models of a study's comparison: pretraining, convnets, pretrained (both), controls
     (these and their random twins), random (the twins alone), finetuned (pretrained and fine-tuned
-    versions) or tuned (the fine-tuned alone)."""
+    versions), tuned (the fine-tuned alone) or every."""
     compared = study.get("comparisons", {})
     pretrained = [*compared.get("pretraining", []), *compared.get("convnets", [])]
     if selection == "pretrained":
@@ -137,6 +205,8 @@ def models_of(study: Mapping, selection: str) -> list[str]:
     if selection == "controls":
         twins = compared.get("controls", {})
         return [name for model in twins for name in (model, twins[model])]
+    if selection == "every":
+        return list(study["models"])
     if selection == "random":
         return list(compared.get("controls", {}).values())
     if selection in ("finetuned", "tuned"):
@@ -152,8 +222,12 @@ def figure_names(study: Mapping) -> list[str]:
     names = [
         name
         for name, entry in FIGURES.items()
-        if models_of(study, entry.models) and (not entry.needs or study.get(entry.needs))
+        if study["kind"] in entry.kinds
+        and models_of(study, entry.models)
+        and (not entry.needs or study.get(entry.needs))
     ]
+    if study["kind"] == "convexity":
+        return [*names, "specimen"]
     pretrained = models_of(study, "pretrained")
     names += [f"scores_{model}" for model in pretrained]
     if study["kind"] == "concepts":

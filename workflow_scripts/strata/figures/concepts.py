@@ -26,7 +26,7 @@ _SEQUENTIAL = LinearSegmentedColormap.from_list(
     "strata", ["#FFFFFF", "#BFD7EA", "#5B9BC8", "#0072B2", "#08306B"]
 )
 # A task's line in figures that average over models: black before, then these in turn.
-_TASK_LOOKS = (("#D55E00", "-", "s"), ("#56B4E9", "-", "^"), ("#009E73", "-", "D"))
+TASK_LOOKS = (("#D55E00", "-", "s"), ("#56B4E9", "-", "^"), ("#009E73", "-", "D"))
 
 
 def _by_layer(
@@ -205,7 +205,7 @@ def _task_looks(groups: dict[str, dict[str, str]]) -> dict[str, tuple]:
     """{task: (display name, colour, line, marker)} with the pretrained models in black."""
     looks = {"": ("pretrained", "#000000", "-", "o")}
     for i, task in enumerate(t for t in groups if t):
-        looks[task] = (display_name(task), *_TASK_LOOKS[i % len(_TASK_LOOKS)])
+        looks[task] = (display_name(task), *TASK_LOOKS[i % len(TASK_LOOKS)])
     return looks
 
 

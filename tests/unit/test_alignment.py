@@ -1,0 +1,274 @@
+"""Alignment: by hand, against slow references, on THINGS, and with planted transforms."""
+
+import itertools
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strata import StrataError
+from strata.alignment import (
+    SIMILARITIES,
+    category_credits,
+    item_means,
+    mean_credit,
+    noise_ceiling,
+    odd_one_out_accuracy,
+    triplet_credits,
+    triplet_groups,
+)
+from strata.data.manifest import Dataset
+from strata.data.triplets import collected_triplets, read_items, read_triplets, simulate_answers
+from strata.transforms import METHODS, cross_validate, fit_transform, item_folds
+
+ROOT = Path(__file__).parents[2]
+THINGS = Path(os.environ.get("STRATA_MIRROR", ROOT.parent / "shared" / "data")) / "things_ooo"
+
+
+def slow_credit(vectors, row, similarity, pairs=3):
+    def similar(i, j):
+        x, y = vectors[i], vectors[j]
+        if similarity == "euclidean":
+            return -np.sqrt(((x - y) ** 2).sum())
+        scale = np.sqrt((x @ x) * (y @ y)) if similarity == "cosine" else 1
+        return x @ y / scale
+
+    a, b, c = row
+    values = np.array([similar(a, b), similar(a, c), similar(b, c)][:pairs])
+    best = np.isclose(values, values.max(), rtol=0, atol=1e-9)
+    return best[0] / best.sum()
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 10**6), st.sampled_from(SIMILARITIES), st.booleans())
+def test_credits_equal_a_slow_reference_ties_included(seed, similarity, anchored):
+    draw = np.random.default_rng(seed)
+    vectors = draw.integers(1, 4, size=(8, 2)).astype(float)  # many ties
+    rows = np.array([draw.choice(8, 3, replace=False) for _ in range(40)])
+    task = "two_alternative" if anchored else "odd_one_out"
+    found = triplet_credits(vectors, rows, similarity, task)
+    expected = [slow_credit(vectors, row, similarity, 2 if anchored else 3) for row in rows]
+    np.testing.assert_allclose(found, expected)
+
+
+def test_large_sets_of_items_need_no_matrix(monkeypatch):
+    draw = np.random.default_rng(0)
+    vectors, rows = (
+        draw.normal(size=(30, 4)),
+        draw.permuted(np.tile(np.arange(30), (50, 1)), axis=1),
+    )
+    rows = rows[:, :3]
+    for similarity in SIMILARITIES:
+        dense = triplet_credits(vectors, rows, similarity)
+        with monkeypatch.context() as patched:
+            patched.setattr("strata.alignment._MATRIX_BYTES", 0)
+            assert (triplet_credits(vectors, rows, similarity) == dense).all()
+
+
+def test_chance_is_a_third_and_identical_items_get_it_exactly():
+    rows = np.array(list(itertools.permutations(range(6), 3)))
+    assert odd_one_out_accuracy(np.ones((6, 3)), rows) == pytest.approx(1 / 3, abs=1e-12)
+    noise = np.random.default_rng(0).normal(size=(6, 3))
+    assert odd_one_out_accuracy(noise, rows) == pytest.approx(1 / 3, abs=1e-12)  # all orders
+
+
+@pytest.mark.skipif(not THINGS.is_dir(), reason="needs the data mirror")
+def test_vice_on_things_scores_as_published():
+    rows = np.loadtxt(THINGS / "triplets_0based_odd_last.txt", dtype=int)
+    vice = np.load(THINGS / "vice_things_embedding_42d.npy")
+    assert odd_one_out_accuracy(vice, rows) == pytest.approx(0.636, abs=0.003)
+    ceiling = noise_ceiling(rows)
+    assert ceiling.upper.value == pytest.approx(0.672, abs=0.01)
+    assert ceiling.lower.value < ceiling.upper.value
+    assert (ceiling.n_triplets, ceiling.n_responses) == (703, 14094)
+
+
+@pytest.mark.skipif(not THINGS.is_dir(), reason="needs the data mirror")
+def test_things_becomes_a_set_of_triplets_with_27_categories(tmp_path):
+    spec = {"path": str(THINGS), "items": "item_names.tsv", "item_column": "uniqueID"}
+    spec |= {"triplets": "triplets_0based_odd_last.txt", "form": "numbers"}
+    spec |= {"categories": "category_mat_manual.tsv", "images": "things", "licence": "CC BY 4.0"}
+    pictures = Dataset(tmp_path, {}, pd.DataFrame())
+    collected_triplets(spec, pictures, tmp_path / "things")
+    info = json.loads((tmp_path / "things/dataset.json").read_text())
+    items = pd.read_parquet(tmp_path / "things/manifest.parquet")
+    assert info["n"] == 1854 and info["n_triplets"] == 703 and info["n_answers"] == 14094
+    assert items.select_dtypes(bool).shape[1] == 27
+    assert info["noise_ceiling"]["upper"][0] == pytest.approx(0.675, abs=0.001)
+
+
+def test_an_interval_keeps_repeats_together():
+    draw = np.random.default_rng(0)
+    credits = (draw.random(100) < 0.6).astype(float)
+    rows = np.array([draw.choice(50, 3, replace=False) for _ in range(100)])
+    once = mean_credit(credits, triplet_groups(rows), bootstrap=4000)
+    half = 1.96 * credits.std() / 10
+    assert once.low == pytest.approx(credits.mean() - half, abs=0.015)
+    nine = mean_credit(np.repeat(credits, 9), triplet_groups(np.repeat(rows, 9, axis=0)))
+    assert nine.value == pytest.approx(once.value)
+    assert nine.high - nine.low == pytest.approx(once.high - once.low, abs=0.02)
+
+
+def test_noise_ceilings_by_hand():
+    rows = [[0, 1, 2]] * 3 + [[1, 2, 0]] + [[3, 4, 5]] * 2
+    found = noise_ceiling(rows)
+    assert found.upper.value == pytest.approx((3 / 4 + 1) / 2)
+    # the three: the others prefer the same (2 to 1); the one: the others say otherwise
+    assert found.lower.value == pytest.approx((3 / 4 + 1) / 2)
+    assert (found.n_triplets, found.n_responses) == (2, 6)
+    same = noise_ceiling([[0, 1, 2], [1, 2, 0], [3, 4, 5]], counts=[3, 1, 2])
+    assert same.upper == found.upper
+    # with a reference, (0 | 1, 2) and (1 | 0, 2) are two questions
+    anchored = noise_ceiling([[0, 1, 2], [1, 0, 2]], counts=[2, 2], task="two_alternative")
+    assert anchored.n_triplets == 2 and anchored.upper.value == 1
+    with pytest.raises(StrataError, match="answered more than once"):
+        noise_ceiling([[0, 1, 2], [0, 1, 3]])
+
+
+def test_categories_count_triplets_in_which_they_take_part():
+    rows = np.array([[0, 1, 2], [3, 4, 5], [0, 3, 5]])
+    members = pd.DataFrame({"x": [1, 0, 0, 0, 0, 0], "y": [0, 0, 0, 0, 1, 0], "z": 0}).astype(bool)
+    found = category_credits(np.array([1.0, 0.0, 0.5]), rows, members).set_index("category")
+    assert found["value"].to_dict() == {"x": 0.75, "y": 0.0}
+    assert found["n"].to_dict() == {"x": 2, "y": 1}
+
+
+def test_an_item_is_the_mean_of_its_pictures():
+    features = np.array([[1.0], [3.0], [10.0], [99.0]])
+    assert item_means(features, [1, 1, 0, -1], 2).tolist() == [[10.0], [2.0]]
+    with pytest.raises(StrataError, match="item 2 has no picture"):
+        item_means(features, [1, 1, 0, -1], 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"triplets": [[0, 1, 9]]}, r"triplet 0 \[0, 1, 9\] names an unknown item: there are 4"),
+        ({"triplets": [[0, 1, 2], [3, 1, 3]]}, r"triplet 1 \[3, 1, 3\] names an item twice"),
+        ({"triplets": np.empty((0, 3), int)}, "rows of three items"),
+        ({"triplets": [[0.5, 1, 2]]}, "item numbers, not float64"),
+        ({"embeddings": np.full((4, 2), np.nan)}, "item 0 is NaN"),
+        ({"embeddings": np.zeros((4, 2))}, "item 0 is zero: no cosine"),
+        ({"similarity": "manhattan"}, "'manhattan' is unknown"),
+        ({"task": "two"}, "'two' is unknown"),
+    ],
+)
+def test_bad_input_is_named(change, message):
+    arguments = {"embeddings": np.eye(4), "triplets": [[0, 1, 2]]}
+    with pytest.raises(StrataError, match=message):
+        triplet_credits(**arguments | change)
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def test_triplets_by_name(tmp_path):
+    (tmp_path / "items.txt").write_text("ant\nbee\ncat\ndog\n")
+    items = read_items(tmp_path / "items.txt")
+    (tmp_path / "t.csv").write_text("a,b,odd\nant,bee,cat\nant,bee,cat\ncat,dog,ant\n")
+    found = read_triplets(tmp_path / "t.csv", "table", items)
+    assert found.to_numpy().tolist() == [[0, 1, 2, 2], [2, 3, 0, 1]]
+    for text, message in (
+        ("a,b,odd\nant,bee,cow\n", "line 2: unknown item 'cow'"),
+        ("a,b,odd\nant,ant,cat\n", r"t\.csv: triplet 0 .* names an item twice"),
+        ("a,b\nant,bee\n", "no column 'odd'"),
+    ):
+        (tmp_path / "t.csv").write_text(text)
+        with pytest.raises(StrataError, match=message):
+            read_triplets(tmp_path / "t.csv", "table", items)
+    (tmp_path / "items.txt").write_text("ant\nant\n")
+    with pytest.raises(StrataError, match="'ant' is there twice"):
+        read_items(tmp_path / "items.txt")
+
+
+def test_votes_are_answers_with_counts(tmp_path):
+    content = {"answers": [[0, 1, 2], [0, 2, 3]], "agreement": [[3, 1], [0, 2]]}
+    (tmp_path / "v.json").write_text(json.dumps(content))
+    found = read_triplets(tmp_path / "v.json", "votes", list("abcd"))
+    assert found.to_numpy().tolist() == [[0, 1, 2, 3], [0, 2, 1, 1], [0, 3, 2, 2]]
+
+
+def test_simulated_observers_reach_their_known_ceiling():
+    draw = np.random.default_rng(0)
+    factors = pd.DataFrame(
+        {"kind": draw.choice(list("xyz"), 40), "hue": draw.choice(list("rgb"), 40)}
+    )
+    answers, ceiling = simulate_answers(factors, {"kind": 3.0, "hue": 1.0}, 4000, 5, seed=1)
+    assert answers["count"].sum() == 20_000
+    planted = pd.get_dummies(factors).to_numpy(float) * [np.sqrt(w) for w in (3, 3, 3, 1, 1, 1)]
+    rows = np.repeat(answers[["a", "b", "odd"]].to_numpy(), answers["count"], axis=0)
+    assert odd_one_out_accuracy(planted, rows, "dot") == pytest.approx(ceiling, abs=0.01)
+    with pytest.raises(StrataError, match="no factor 'size'"):
+        simulate_answers(factors, {"size": 1.0}, 10, 1, seed=0)
+
+
+# --- transforms ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """Items whose similarity is in 3 of 12 directions, hidden by a rotation, and clean answers."""
+    draw = np.random.default_rng(0)
+    inner = np.concatenate([draw.normal(size=(60, 3)), 2 * draw.normal(size=(60, 9))], axis=1)
+    rows = np.array([draw.choice(60, 3, replace=False) for _ in range(4000)])
+    orders = np.array([[0, 1, 2], [0, 2, 1], [1, 2, 0]])
+    a, b, c = (inner[rows[:, i], :3] for i in range(3))
+    similar = np.stack([(a * b).sum(1), (a * c).sum(1), (b * c).sum(1)], axis=1)
+    rows = np.take_along_axis(rows, orders[similar.argmax(axis=1)], axis=1)
+    return inner @ np.linalg.qr(draw.normal(size=(12, 12)))[0], rows
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_transform_finds_planted_directions_on_items_it_has_not_seen(planted, method):
+    embeddings, rows = planted
+    found = cross_validate(embeddings, rows, method, grid=[1e-3, 1e-1], similarity="dot")
+    assert found.credits.mean() > found.before.mean() + 0.2
+    folds = item_folds(60, 3, 0)
+    for row in rows[found.triplets]:
+        assert len(set(folds[row])) == 1
+    assert len(found.chosen) == 3 and set(found.chosen) <= {1e-3, 1e-1}
+
+
+def test_the_naive_gradient_leads_to_a_minimum(planted):
+    embeddings, rows = planted
+    fitted = fit_transform(embeddings, rows, regularisation=1e-2)
+
+    def loss(weights):
+        standard = (embeddings - fitted.mean) / fitted.scale
+        vectors = standard @ weights
+        a, b, c = rows.T
+        pairs = [(a, b), (a, c), (b, c)]
+        logits = np.stack([(vectors[i] * vectors[j]).sum(axis=1) for i, j in pairs], axis=1)
+        answers = np.log(np.exp(logits - logits[:, :1]).sum(axis=1)).mean()
+        return answers + 1e-2 * (weights**2).sum()
+
+    best, draw = loss(fitted.weights), np.random.default_rng(0)
+    for _ in range(20):
+        assert loss(fitted.weights + 0.02 * draw.normal(size=(12, 12))) > best
+
+
+def test_strong_glocal_regularisation_leaves_a_multiple_of_the_representation(planted):
+    embeddings, rows = planted
+    fitted = fit_transform(embeddings, rows, "glocal", regularisation=1e4)
+    off = fitted.weights - np.diag(np.diag(fitted.weights))
+    assert np.abs(off).max() < 1e-3 * np.abs(np.diag(fitted.weights)).mean()
+
+
+def test_transforms_refuse_what_cannot_work(planted):
+    embeddings, rows = planted
+    for change, message in (
+        ({"method": "global"}, "'global' is unknown"),
+        ({"regularisation": -1}, "must not be negative"),
+        ({"embeddings": np.ones((60, 3))}, "all items are the same"),
+    ):
+        with pytest.raises(StrataError, match=message):
+            fit_transform(**{"embeddings": embeddings, "triplets": rows} | change)
+    with pytest.raises(StrataError, match="a fold needs three items"):
+        cross_validate(embeddings[:6], [[0, 1, 2]], "naive", grid=[1], folds=3)
+    with pytest.raises(StrataError, match="has no triplets"):
+        cross_validate(embeddings, rows[:2], "naive", grid=[1])
