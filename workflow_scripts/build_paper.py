@@ -22,7 +22,12 @@ with job(snakemake):
     dates = {"SOURCE_DATE_EPOCH": "1767225600", "FORCE_SOURCE_DATE": "1", "TZ": "UTC"}
     try:
         done = subprocess.run(
-            command, cwd=build, env=os.environ | dates, capture_output=True, text=True
+            command,
+            cwd=build,
+            env=os.environ | dates,
+            capture_output=True,
+            text=True,
+            errors="replace",
         )
     except FileNotFoundError:
         raise StrataError("latexmk is not installed; run tools/install-tex") from None

@@ -41,6 +41,16 @@ def test_every_measure_is_a_table_of_the_same_columns(workflow):
         assert len(table) and table["seed"].eq(0).all()
 
 
+def test_the_kind_that_was_fine_tuned_has_become_convex(workflow):
+    folder = workflow.path("results/measures/tinyconvexity/convexity")
+    last = {}
+    for model in ("micro-vit", "tiny-kind", "micro-vit-random"):
+        table = pd.read_parquet(folder / f"{model}.parquet")
+        rows = table[(table["metric"] == "graph_convexity") & (table["family"] == "kind")]
+        last[model] = rows.sort_values("layer_index")["value"].iloc[-1]
+    assert last["tiny-kind"] > max(last["micro-vit"], last["micro-vit-random"]) + 0.1
+
+
 def test_no_activation_shard_is_left_behind(workflow):
     kept = {p.name for p in workflow.path("results/activations/tiny").iterdir()}
     assert {"micro-vit", "micro-resnet", "micro-vit-random", "tiny-kind"} <= kept
@@ -57,6 +67,7 @@ def test_a_changed_parameter_runs_again_what_depends_on_it_and_nothing_else(work
     rules = planned(workflow("--dry-run", *TINY, str(change)))
     assert {"count_concepts", "score_truth", "plot_measure", "write_numbers", "paper"} <= rules
     untouched = {"microworld", "finetune", "extract_shard", "merge_shards", "embed_images"}
+    untouched |= {"triplets_dataset", "score_convexity", "score_alignment", "relate"}
     assert not rules & (untouched | {"embed_concepts", "label_neurons"})
 
 
@@ -74,10 +85,13 @@ def test_the_same_inputs_give_the_same_bytes(workflow):
         "results/figures/tiny_truth.pdf",
         "results/figures/tiny_neurons_micro-vit.svg",
         "results/measures/tiny/labels/micro-vit.parquet",
+        "results/measures/tinyconvexity/convexity/micro-vit.parquet",
+        "results/measures/tinyconvexity/transforms/micro-vit.parquet",
         "results/models/tiny-kind/model.safetensors",
     ]
     before = [sha256(workflow.path(name)) for name in kept]
     rules = ("finetune", "extract_shard", "label_neurons", "plot_measure", "plot_neurons", "paper")
+    rules += ("triplets_dataset", "score_convexity", "transform_layers")
     workflow(*TINY, "--forcerun", *rules)
     assert [sha256(workflow.path(name)) for name in kept] == before
 

@@ -21,8 +21,17 @@ import numpy as np
 import pandas as pd
 
 from strata.errors import StrataError
+from strata.euclidean import euclidean_convexity, linear_head_convexity
 from strata.graphs import NeighborGraph, component_sizes, neighbor_graph
 from strata.stats import LEVEL, permutation_p_values
+
+__all__ = [
+    "GraphConvexity",
+    "euclidean_convexity",
+    "graph_convexity",
+    "linear_head_convexity",
+    "pair_scores",
+]
 
 _PAIRS = 2**22  # scored at a time
 

@@ -219,6 +219,12 @@ def _timm_layers(module: nn.Module) -> dict[str, nn.Module]:
     return {name: module.get_submodule(name) for name in stages}
 
 
+def find_layers(classifier: nn.Module) -> dict[str, nn.Module]:
+    """Layers of a transformers classifier, under the names that its encoder alone has."""
+    base = getattr(classifier, "vision_model", classifier.base_model)
+    return _transformers_layers(base)
+
+
 def _transformers_layers(module: nn.Module) -> dict[str, nn.Module]:
     """Children of the largest list of like modules that lies in no other list; stem before it."""
     import torch

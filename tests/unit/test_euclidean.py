@@ -1,0 +1,123 @@
+"""Euclidean convexity: the exact share against many points, and the network's own remainder."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strata import StrataError
+from strata.convexity import euclidean_convexity, linear_head_convexity
+from strata.data.microworld import make_microworld
+from strata.euclidean import draw_pairs, segment_shares
+from strata.remainder import CutClassifier
+
+ZOO = Path(__file__).parents[2] / "resources" / "zoo"
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10**6), st.integers(2, 6))
+def test_the_exact_share_is_the_limit_of_many_points(seed, classes):
+    draw = np.random.default_rng(seed)
+    first, second = draw.normal(size=(2, 5, classes))
+    own = draw.integers(classes, size=5)
+    steps = np.linspace(0, 1, 4001)[None, :, None]
+    wins = ((1 - steps) * first[:, None] + steps * second[:, None]).argmax(axis=2)
+    expected = (wins == own[:, None]).mean(axis=1)
+    np.testing.assert_allclose(segment_shares(first, second, own), expected, atol=1e-3)
+
+
+def test_shares_by_hand():
+    ends = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    others = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 3.0], [0.0, 1.0], [1.0, 1.0]])
+    own = np.zeros(5, int)
+    np.testing.assert_allclose(segment_shares(ends, others, own), [1, 0.5, 0.25, 0, 1])
+
+
+def test_a_linear_head_sampled_and_exact():
+    draw = np.random.default_rng(0)
+    features, labels = draw.normal(size=(60, 8)), np.array(list("abc"))[np.arange(60) % 3]
+    weights, bias, classes = draw.normal(size=(3, 8)), draw.normal(size=3), ["a", "b", "c"]
+
+    def classify(points):
+        return np.array(classes)[(points @ weights.T + bias).argmax(axis=1)]
+
+    exact = linear_head_convexity(features, labels, weights, bias, classes, pairs="all")
+    ten = euclidean_convexity(features, labels, classify, pairs="all", points=10)
+    many = euclidean_convexity(features, labels, classify, pairs="all", points=400)
+    assert exact.n_pairs == ten.n_pairs == 3 * 190
+    assert many.mean == pytest.approx(exact.mean, abs=2e-3)
+    assert abs(ten.mean - exact.mean) < 0.05 and ten.mean != exact.mean
+    for label in classes:
+        assert many.per_concept[label] == pytest.approx(exact.per_concept[label], abs=4e-3)
+    assert exact.low < exact.mean < exact.high
+
+
+def test_pairs_are_drawn_without_replacement():
+    labels = ["x"] * 10 + ["y"] * 3
+    chosen = draw_pairs(labels, 20, seed=0)
+    assert chosen["concept"].value_counts().to_dict() == {"x": 20, "y": 3}
+    assert not chosen[["first", "second"]].duplicated().any()
+    assert (chosen["first"] < chosen["second"]).all()
+    assert len(draw_pairs(labels, "all", 0)) == 45 + 3
+
+
+@pytest.fixture(scope="module")
+def cut():
+    return CutClassifier(ZOO / "micro-vit", device="cpu")
+
+
+@pytest.mark.parametrize("name", ["micro-vit", "micro-resnet"])
+def test_the_remainder_of_the_network_gives_its_own_answers(name):
+    from PIL import Image
+
+    classifier = CutClassifier(ZOO / name, device="cpu")
+    images, manifest = make_microworld(40, 48, 77, {"all": 1.0})
+    pictures = [Image.fromarray(image) for image in images]
+    layers, pooled = classifier.states(pictures)
+    logits = pooled @ classifier.head_weights.T + classifier.head_bias
+    answers = [classifier.classes[i] for i in logits.argmax(axis=1)]
+    assert np.mean(np.array(answers) == manifest["object"]) > 0.9
+    assert len(layers) == len(classifier.layers)
+    for number, states in enumerate(layers):
+        assert classifier.classify_from(number, states) == answers
+    again, _ = classifier.states(pictures[:3])  # nothing is left replaced
+    np.testing.assert_allclose(again[0], layers[0][:3], atol=1e-5)
+
+
+def test_deep_layers_of_a_trained_network_are_more_convex_than_early_ones(cut):
+    from PIL import Image
+
+    images, manifest = make_microworld(120, 48, 78, {"all": 1.0})
+    layers, _ = cut.states([Image.fromarray(image) for image in images])
+    scores = [
+        euclidean_convexity(
+            layers[i], manifest["object"], lambda x, i=i: cut.classify_from(i, x), pairs=4
+        ).mean
+        for i in (0, 5)
+    ]
+    assert scores[1] > scores[0] and scores[1] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": ["a", "a", "b"]}, "concept 'b' has one sample"),
+        ({"labels": ["a", "a"]}, "3 samples, but 2 labels"),
+        ({"features": np.full((3, 2), np.nan)}, "NaN"),
+        ({"points": 0}, "points must be positive"),
+        ({"pairs": "many"}, "pairs must be"),
+    ],
+)
+def test_bad_input_is_named(change, message):
+    arguments = {"features": np.eye(3), "labels": ["a"] * 3, "classify": lambda x: ["a"] * len(x)}
+    with pytest.raises(StrataError, match=message):
+        euclidean_convexity(**arguments | change)
+
+
+def test_a_concept_without_a_class_and_a_model_without_a_head_are_named():
+    with pytest.raises(StrataError, match="'a' is no class of the head"):
+        linear_head_convexity(np.eye(3), ["a"] * 3, np.eye(3), np.zeros(3), ["x", "y", "z"])
+    with pytest.raises(StrataError, match="no classifier"):
+        CutClassifier(ZOO / "micro-mae", device="cpu")

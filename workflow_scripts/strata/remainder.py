@@ -1,0 +1,113 @@
+"""A classifier cut open behind each layer: states out of a layer, and back into what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from strata.compat import prepare_imports
+from strata.errors import StrataError
+from strata.inference import pick_device
+from strata.models import find_layers, image_processor
+
+_BATCH = 256
+
+
+class CutClassifier:
+    """An image classifier (transformers) whose layers' states can be read and replaced.
+
+    `layers` are names as in `strata.models`, `classes` the names of the classes. `head_weights` and
+    `head_bias` are those of the last linear layer.
+
+    Raises
+    ------
+    StrataError
+        The folder holds no classifier.
+    """
+
+    def __init__(self, directory: str | Path, device: str = "auto"):
+        prepare_imports()
+        from transformers import AutoModelForImageClassification, logging
+
+        logging.set_verbosity_error()
+        directory = Path(directory)
+        options = {"local_files_only": True, "use_safetensors": True, "output_loading_info": True}
+        try:
+            model, report = AutoModelForImageClassification.from_pretrained(directory, **options)
+        except ValueError:  # no classifier of this architecture
+            raise StrataError(f"{directory.name}: no classifier: it cannot name classes") from None
+        missing = [key for key in report["missing_keys"] if "classifier" in key]
+        if missing:
+            raise StrataError(f"{directory.name}: no classifier: the weights lack {missing[0]}")
+        self.device = pick_device(device)
+        self.module = model.eval().to(self.device)
+        self.processor = image_processor(directory)
+        self.modules = find_layers(self.module)
+        self.layers = list(self.modules)
+        names = model.config.id2label
+        self.classes = [names[i] for i in range(len(names))]
+        linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear)]
+        self.head = linear[-1]
+        self.head_weights = self.head.weight.detach().cpu().double().numpy()
+        self.head_bias = self.head.bias.detach().cpu().double().numpy()
+
+    def states(self, pictures: Sequence) -> tuple[list[np.ndarray], np.ndarray]:
+        """States behind every layer (pictures, ...), and what enters the last linear layer."""
+        found: list[list[np.ndarray]] = [[] for _ in self.layers]
+        pooled: list[np.ndarray] = []
+
+        def keep(place):
+            return lambda module, inputs, output: place.append(_states(output).cpu().numpy())
+
+        with ExitStack() as hooks:
+            for place, module in zip(found, self.modules.values(), strict=True):
+                hooks.callback(module.register_forward_hook(keep(place)).remove)
+            entering = self.head.register_forward_pre_hook(
+                lambda module, inputs: pooled.append(inputs[0].cpu().numpy())
+            )
+            hooks.callback(entering.remove)
+            for start in range(0, len(pictures), _BATCH):
+                self._run(self.processor(list(pictures[start : start + _BATCH])))
+        return [np.concatenate(parts) for parts in found], np.concatenate(pooled)
+
+    def classify_from(self, layer: int, states: np.ndarray) -> list[str]:
+        """Class names when `states` (samples, ...) leave layer number `layer`."""
+        side = self.module.config.image_size if hasattr(self.module.config, "image_size") else None
+        side = side or getattr(getattr(self.module.config, "vision_config", None), "image_size", 32)
+        answers = []
+        for start in range(0, len(states), _BATCH):
+            part = torch.from_numpy(states[start : start + _BATCH]).to(self.device)
+            blank = torch.zeros(len(part), 3, side, side)
+            with self._replaced(layer, part):
+                answers.append(self._run(blank).argmax(dim=1).cpu().numpy())
+        return [self.classes[i] for i in np.concatenate(answers)]
+
+    def _run(self, pixels: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            return self.module(pixel_values=pixels.to(self.device)).logits
+
+    @contextmanager
+    def _replaced(self, layer: int, states: torch.Tensor) -> Iterator[None]:
+        """Skip the layers up to `layer`, whose output is `states`."""
+        skipped = list(self.modules.values())[: layer + 1]
+        kept = [module.forward for module in skipped]
+
+        def passing(hidden, *arguments, **options):
+            return hidden
+
+        try:
+            for module in skipped[:-1]:
+                module.forward = passing
+            skipped[-1].forward = lambda *arguments, **options: states
+            yield
+        finally:
+            for module, forward in zip(skipped, kept, strict=True):
+                module.forward = forward
+
+
+def _states(output) -> torch.Tensor:
+    return output if hasattr(output, "ndim") else output[0]
