@@ -189,6 +189,9 @@ def measures_of(name):
         if study["families"]:
             tables += [("convexity", model) for model in study["models"]]
             tables.append(("relation", "all"))
+        tables += [
+            ("euclidean", model) for model in catalogue.models_of(study, "heads")
+        ]
         if "transforms" in study:
             pretrained = catalogue.models_of(study, "pretrained")
             tables += [("transforms", model) for model in pretrained]

@@ -107,3 +107,32 @@ rule relate:
         seed=config["seed"],
     script:
         "../workflow_scripts/relate.py"
+
+
+rule score_euclidean:
+    input:
+        manifest=studied("results/data/{dataset}/manifest.parquet"),
+        model=model_files(lambda wildcards: wildcards.model),
+    output:
+        "results/measures/{study}/euclidean/{model}.parquet",
+    log:
+        "results/logs/measures/{study}/euclidean/{model}.log",
+    wildcard_constraints:
+        study=one_of(CONVEXITIES),
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]["extract"]
+    params:
+        options=lambda wildcards: {
+            key: study_of(wildcards)["euclidean"][key]
+            for key in ("pairs", "points", "pictures")
+        }
+        | {"bootstrap": study_of(wildcards)["bootstrap"]},
+        family=lambda wildcards: study_of(wildcards)["euclidean"]["heads"][
+            wildcards.model
+        ],
+        split=lambda wildcards: study_of(wildcards)["split"],
+        device=config["device"],
+        seed=config["seed"],
+    script:
+        "../workflow_scripts/score_euclidean.py"

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,10 +23,18 @@ from strata.alignment import (
     triplet_credits,
     triplet_groups,
 )
-from strata.convexity import GraphConvexity, graph_convexity
+from strata.convexity import (
+    GraphConvexity,
+    euclidean_convexity,
+    graph_convexity,
+    linear_head_convexity,
+)
 from strata.errors import StrataError
 from strata.stats import LEVEL, Estimate
 from strata.transforms import CrossValidated, Transform, cross_validate, fit_transform
+
+if TYPE_CHECKING:
+    from strata.remainder import CutClassifier
 
 Layers = Iterable[tuple[str, np.ndarray]]
 Log = Callable[[str], None]
@@ -163,6 +173,58 @@ def _convexity_rows(layer: int, name: str, family: str, found: GraphConvexity) -
         rows.append(_row(*place, "graph_convexity_concept", value, concept.n_pairs, **own))
         rows.append(_row(*place, "concept_chance", chance, concept.n_pairs, **own))
     return rows
+
+
+def euclidean_measures(
+    classifier: CutClassifier,
+    pictures: Sequence,
+    labels: pd.Series,
+    *,
+    model: str,
+    dataset: str,
+    family: str,
+    pairs: str | int = 5000,
+    points: int = 10,
+    bootstrap: int = 1000,
+    seed: int = 0,
+    log: Log = print,
+) -> pd.DataFrame:
+    """Euclidean convexity of a classifier's own classes from every layer to its answer.
+
+    Metrics: euclidean_convexity (tokens or maps interpolated behind the layer and classified by the
+    rest of the network), and for what enters the last linear layer, in the row of the last layer,
+    head_sampled (by `points`) and head_exact.
+
+    Raises StrataError for a label that is none of the classes, besides those of the measures.
+    """
+    unknown = sorted(set(labels) - set(classifier.classes))
+    if unknown:
+        raise StrataError(f"{model}: {family} {unknown[0]!r} is none of its classes")
+    options = {"pairs": pairs, "bootstrap": bootstrap, "seed": seed}
+    layers, pooled = classifier.states(pictures)
+    rows, labels = [], labels.tolist()
+    for layer, (name, states) in enumerate(zip(classifier.layers, layers, strict=True)):
+        found = euclidean_convexity(
+            states, labels, partial(classifier.classify_from, layer), points=points, **options
+        )
+        rows.append(_euclidean_row(layer, name, family, "euclidean_convexity", found))
+        log(f"{name}: Euclidean convexity {found.mean:.3f}")
+    weights, bias, classes = classifier.head_weights, classifier.head_bias, classifier.classes
+
+    def answer(between):
+        return [classes[i] for i in (between @ weights.T + bias).argmax(axis=1)]
+
+    sampled = euclidean_convexity(pooled, labels, answer, points=points, **options)
+    exact = linear_head_convexity(pooled, labels, weights, bias, classes, **options)
+    rows.append(_euclidean_row(layer, name, family, "head_sampled", sampled))
+    rows.append(_euclidean_row(layer, name, family, "head_exact", exact))
+    return _finish(rows, model, dataset, seed)
+
+
+def _euclidean_row(layer: int, name: str, family: str, metric: str, found) -> dict:
+    return _row(
+        layer, name, family, metric, Estimate(found.mean, found.low, found.high), found.n_pairs
+    )
 
 
 # --- alignment ----------------------------------------------------------------------------------

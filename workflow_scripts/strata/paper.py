@@ -114,6 +114,14 @@ def convexity_values(
     for metric in ("chance", "noise_ceiling", "noise_ceiling_lower"):
         for triplets, rows in alignment[alignment["metric"] == metric].groupby("family"):
             values[macro_name(name, triplets, metric)] = percent(rows["value"].iloc[0])
+    if "euclidean" in measures:
+        for row in measures["euclidean"].itertuples():
+            if row.metric.startswith("head"):
+                values[macro_name(name, row.model, row.metric)] = float(row.value)
+        for model in dict.fromkeys(measures["euclidean"]["model"]):
+            found = _profile_values(measures["euclidean"], model, "euclidean_convexity")
+            named = {macro_name(name, model, "euclidean", k): v for k, v in found.items()}
+            values |= named
     if "relation" in measures:
         for row in measures["relation"].itertuples():
             place = macro_name(name, row.metric, row.model, row.family)

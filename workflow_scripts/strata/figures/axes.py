@@ -211,7 +211,7 @@ def name_lines(
         legend_above(figure, [*handles(named), *key], 2)
 
 
-def panels(figure: Figure, n: int, columns: int, sharey: bool = True) -> list[Axes]:
+def panels(figure: Figure, n: int, columns: int, sharey: bool | str = True) -> list[Axes]:
     """`n` panels in rows of `columns`, sharing x and, if asked, y; unused places are left out."""
     columns = min(columns, n)
     rows = math.ceil(n / columns)

@@ -172,6 +172,16 @@ FIGURES = {
         "triplets.",
         kinds=_CONVEXITY,
     ),
+    "euclidean": Entry(
+        "euclidean",
+        "convexity.euclidean_by_layer",
+        "heads",
+        "Euclidean convexity of classifiers' own classes: share of points between two samples of a "
+        "class, behind a layer, that the rest of the network gives the same class. Bands are "
+        "{level} bootstrap intervals over pairs; crosses, the exact share for the last linear "
+        "layer.",
+        kinds=_CONVEXITY,
+    ),
     "transforms": Entry(
         "transforms",
         "convexity.transforms",
@@ -197,7 +207,8 @@ FIGURES = {
 def models_of(study: Mapping, selection: str) -> list[str]:
     """The models of a study's comparison: pretraining, convnets, pretrained (both), controls
     (these and their random twins), random (the twins alone), finetuned (pretrained and fine-tuned
-    versions), tuned (the fine-tuned alone) or every."""
+    versions), tuned (the fine-tuned alone), heads (the
+    classifiers of the Euclidean measure) or every."""
     compared = study.get("comparisons", {})
     pretrained = [*compared.get("pretraining", []), *compared.get("convnets", [])]
     if selection == "pretrained":
@@ -205,6 +216,8 @@ def models_of(study: Mapping, selection: str) -> list[str]:
     if selection == "controls":
         twins = compared.get("controls", {})
         return [name for model in twins for name in (model, twins[model])]
+    if selection == "heads":
+        return list(study.get("euclidean", {}).get("heads", {}))
     if selection == "every":
         return list(study["models"])
     if selection == "random":

@@ -34,12 +34,15 @@ def family_name(family: str) -> str:
     return family.replace("_", " ").replace("-", " ")
 
 
-def _grid(n: int, columns: int | None = None, row: float = 1.5) -> tuple[Figure, list, int]:
+def _grid(
+    n: int, columns: int | None = None, row: float = 1.5, sharey: bool | str = True
+) -> tuple[Figure, list, int]:
+    """A figure of n panels; `row` is a row's height in inches."""
     columns = columns or min(n, 4)
     rows = -(-n // columns)
     wide = style.DOUBLE if columns > 1 else style.SINGLE
     figure = style.new_figure(wide, 0.6 + row * rows if columns > 1 else 2.5)
-    return figure, axes.panels(figure, n, columns), columns
+    return figure, axes.panels(figure, n, columns, sharey), columns
 
 
 def _reference(ax, rows: pd.DataFrame, name: str) -> None:
@@ -171,7 +174,7 @@ def _finetuned(
         raise StrataError("no model has all its fine-tuned versions: nothing to compare")
     bases, families = list(groups[""]), list(dict.fromkeys(rows["family"]))
     looks = dict(zip(groups, (_PRETRAINED, *TASK_LOOKS), strict=False))
-    figure, panels, columns = _grid(len(bases) * len(families), len(bases), row=1.3)
+    figure, panels, columns = _grid(len(bases) * len(families), len(bases), 1.3, "row")
     drawn = []
     for i, ax in enumerate(panels):
         family, base = families[i // columns], bases[i % columns]
@@ -207,6 +210,23 @@ def finetuned_alignment(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd
 
 
 @style.styled
+def euclidean_by_layer(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
+    """Euclidean convexity of classifiers, a panel per family, with the exact share of the head."""
+    rows = axes.select(table, styles, "euclidean_convexity")
+    exact = axes.select(table, styles, "head_exact")
+    figure, panels = _panels_by_family(rows, exact.iloc[:0], styles, "Euclidean convexity")
+    for ax, family in zip(panels, dict.fromkeys(rows["family"]), strict=True):
+        for head in exact[exact["family"] == family].itertuples():
+            color = styles[head.model].color
+            ax.plot(1.0, head.value, linestyle="", marker="x", ms=5, mew=1.2, color=color)
+        ax.set_ylim(0, 1.02)
+    entries = axes.handles(styles[m] for m in dict.fromkeys(rows["model"]))
+    cross = Line2D([], [], linestyle="", marker="x", color=style.GREY, label="head, exact")
+    axes.legend_above(figure, [*entries, cross], 5)
+    return figure, axes.drawn(pd.concat([rows, exact]), "metric", "family")
+
+
+@style.styled
 def transforms(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
     """A row for alignment and each family's convexity, a column per model, a line per transform."""
     rows = axes.select(table, styles, None)
@@ -218,7 +238,7 @@ def transforms(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFram
         method=np.where(quantity[2] == "before", "before", rows["transform"]),
     ).drop_duplicates(["model", "layer_index", "quantity", "method", "family"])
     shown, models = ["agreement", *families], list(dict.fromkeys(rows["model"]))
-    figure, panels, columns = _grid(len(shown) * len(models), len(models), row=1.25)
+    figure, panels, columns = _grid(len(shown) * len(models), len(models), 1.25, "row")
     for i, ax in enumerate(panels):
         what, model = shown[i // columns], models[i % columns]
         bottom, top, left = axes.edges(i, len(panels), columns)
