@@ -24,6 +24,7 @@ lint: $(VENV)/.ready
 bench: $(VENV)/.ready
 	python benchmarks/dissect.py
 	python benchmarks/activations.py
+	python benchmarks/convexity.py
 
 .PHONY: tex
 tex:

@@ -36,6 +36,23 @@ def test_the_shipped_configurations_are_right():
         check_config(DEFAULT | overlay, ROOT)
 
 
+def test_the_full_study_only_misses_what_its_user_has_to_bring(tmp_path):
+    full = yaml.safe_load((ROOT / "studies/full.yaml").read_text())
+    config = DEFAULT | {k: v for k, v in full.items() if not isinstance(v, dict)}
+    config |= {k: DEFAULT[k] | v for k, v in full.items() if isinstance(v, dict)}
+    shutil.copytree(ROOT / "rules", tmp_path / "rules")
+    with pytest.raises(StrataError, match=r"words_per_category_curated\.json: no such file"):
+        check_config(config, tmp_path)
+    words = tmp_path / full["studies"]["concepts-full"]["categories"]
+    words.parent.mkdir(parents=True)
+    words.write_text('{"colors": ["red"]}')
+    for folder in ("data/imagenet_val", "data/things/images"):
+        with pytest.raises(StrataError, match=f"no folder .*{folder}"):
+            check_config(config, tmp_path)
+        (tmp_path / folder).mkdir(parents=True)
+    check_config(config, tmp_path)
+
+
 FOLDER = {"kind": "folder", "path": "nowhere", "modality": "image", "labels": "labels.csv"}
 TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
 
