@@ -41,14 +41,14 @@ def test_every_measure_is_a_table_of_the_same_columns(workflow):
         assert len(table) and table["seed"].eq(0).all()
 
 
-def test_the_kind_that_was_fine_tuned_has_become_convex(workflow):
+def test_a_trained_network_is_more_convex_than_its_random_twin(workflow):
     folder = workflow.path("results/measures/tinyconvexity/convexity")
-    last = {}
-    for model in ("micro-vit", "tiny-kind", "micro-vit-random"):
+    highest = {}
+    for model in ("micro-vit", "micro-vit-random"):
         table = pd.read_parquet(folder / f"{model}.parquet")
         rows = table[(table["metric"] == "graph_convexity") & (table["family"] == "kind")]
-        last[model] = rows.sort_values("layer_index")["value"].iloc[-1]
-    assert last["tiny-kind"] > max(last["micro-vit"], last["micro-vit-random"]) + 0.1
+        highest[model] = rows["value"].max()
+    assert highest["micro-vit"] > highest["micro-vit-random"] + 0.2
 
 
 def test_no_activation_shard_is_left_behind(workflow):

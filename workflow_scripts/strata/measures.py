@@ -386,7 +386,8 @@ def relation_measures(
     `groups` names sets of models. For each group, family of concepts and set of triplets (column
     `triplets`): correlation (Spearman) and partial_correlation given relative depth, with intervals
     by a bootstrap that draws models and keeps their layers together, as a model's layers are no
-    independent draws; a group of one model has none.
+    independent draws; a group of one model has none. A correlation that is not defined, because
+    one side does not vary (or not beyond depth), has no row.
     """
     points = relation_points(convexity, alignment)
     rows = []
@@ -397,10 +398,15 @@ def relation_measures(
                 continue
             for metric, controlled in (("correlation", False), ("partial_correlation", True)):
                 found = _clustered_correlation(part, controlled, bootstrap, seed)
+                if np.isnan(found.value):
+                    continue
                 row = _row(0, "all", family, metric, found, len(part), triplets=triplets)
                 rows.append(row | {"model": group, "dataset": part["dataset"].iloc[0]})
     if not rows:
-        raise StrataError("too few layers to relate convexity to alignment: four are needed")
+        raise StrataError(
+            "convexity cannot be related to alignment: that needs four layers or more, and both to "
+            "vary over them"
+        )
     from strata.tables import check_measures
 
     return check_measures(pd.DataFrame(rows).assign(seed=seed), "relation")
@@ -436,10 +442,8 @@ def _clustered_correlation(
 ) -> Estimate:
     columns = ["convexity", "accuracy", "relative_depth"]
     value = _rank_correlation(part[columns].to_numpy(), controlled)
-    if np.isnan(value):
-        raise StrataError("convexity or alignment does not vary: they have no correlation")
     models = [rows[columns].to_numpy() for _, rows in part.groupby("model", sort=False)]
-    if len(models) < 2:
+    if np.isnan(value) or len(models) < 2:
         return Estimate(value, np.nan, np.nan)
     draw = np.random.default_rng(seed)
     drawn = np.empty(bootstrap)
