@@ -10,6 +10,7 @@ from scipy.stats import rankdata, spearmanr
 from strata import StrataError
 from strata.alignment import odd_one_out_accuracy
 from strata.convexity import graph_convexity
+from strata.figures.convexity import concept_points
 from strata.measures import (
     Judgements,
     alignment_measures,
@@ -75,7 +76,7 @@ def test_alignment_rows_are_those_of_the_function(world):
         rows.loc["accuracy", "low"] < rows.loc["accuracy", "value"] < rows.loc["accuracy", "high"]
     )
     assert rows.loc["noise_ceiling", "high"] == 0.8 and rows.loc["chance", "value"] == 1 / 3
-    assert set(rows.loc["accuracy_category", "concept"]) == {"p", "q"}
+    assert set(rows.loc["accuracy_category", "concept"]) == {"group=p", "group=q"}
 
 
 def test_transforms_tell_before_and_after(world):
@@ -146,3 +147,22 @@ def test_a_correlation_of_one_model_has_no_interval_and_of_nothing_is_refused():
     for bad in (convexity.assign(value=1.0), convexity[convexity["layer_index"] < 3]):
         with pytest.raises(StrataError, match="four layers or more, and both to vary"):
             relation_measures(bad, alignment, {"all": ["m0"]})
+
+
+def test_concepts_meet_the_categories_of_their_own_family():
+    def row(metric, family, concept, value):
+        keys = {"model": "m", "layer": "l", "family": family, "concept": concept}
+        return keys | {"metric": metric, "value": value}
+
+    table = pd.DataFrame(
+        [row("accuracy", "t", None, 0.5), row("accuracy_category", "t", "hue=red", 0.4)]
+        + [row("accuracy_category", "t", "tool", 0.6)]
+        + [
+            row(metric, family, concept, 0.9)
+            for metric in ("graph_convexity_concept", "concept_chance")
+            for family, concept in (("hue", "red"), ("ground", "red"), ("kind", "tool"))
+        ]
+    )
+    found = concept_points(table, ["m"])
+    named = found[["family", "concept", "accuracy"]].to_numpy().tolist()
+    assert named == [["hue", "red", 0.4], ["kind", "tool", 0.6]]

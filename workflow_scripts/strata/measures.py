@@ -71,16 +71,8 @@ class Judgements:
             name = manifest["item"].iloc[missing[0]]
             raise StrataError(f"{info['name']}: item {name!r} has no picture in {info['images']}")
         families = manifest.drop(columns=["sample", "split", "index", "item"])
-        members = {
-            category: families[column].to_numpy() == category
-            if families[column].dtype != bool
-            else families[column].to_numpy()
-            for column in families
-            for category in (
-                [column] if families[column].dtype == bool else sorted(set(families[column]))
-            )
-        }
-        return cls(info["name"], answers, items, len(numbers), pd.DataFrame(members), info)
+        members = _members(families)
+        return cls(info["name"], answers, items, len(numbers), members, info)
 
     @property
     def rows(self) -> np.ndarray:
@@ -88,6 +80,17 @@ class Judgements:
         return np.repeat(
             self.answers[["a", "b", "odd"]].to_numpy(), self.answers["count"].to_numpy(), axis=0
         )
+
+
+def _members(families: pd.DataFrame) -> pd.DataFrame:
+    """Categories as boolean columns: boolean families as they are, others as "family=value"."""
+    columns = {}
+    for name, values in families.items():
+        if values.dtype == bool:
+            columns[name] = values
+        else:
+            columns |= {f"{name}={value}": values == value for value in sorted(set(values))}
+    return pd.DataFrame(columns, index=families.index)
 
 
 def open_judgements(

@@ -299,7 +299,8 @@ def by_concept(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFram
 
 
 def concept_points(table: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
-    """A row per concept of the most aligned layer of each model: convexity, chance, accuracy."""
+    """A row per concept that is also a category of the triplets, in the most aligned layer of each
+    model: convexity, chance and accuracy."""
     table = table[table["model"].isin(models)]
     overall = table[table["metric"] == "accuracy"]
     best = overall.loc[overall.groupby("model")["value"].idxmax(), ["model", "layer"]]
@@ -310,8 +311,12 @@ def concept_points(table: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
         for metric, name in (("graph_convexity_concept", "convexity"), ("concept_chance", "chance"))
     )
     accuracy = rows.loc[rows["metric"] == "accuracy_category", ["model", "concept", "value"]]
-    accuracy = accuracy.rename(columns={"value": "accuracy"})
-    points = convexity.merge(chance, on=keys).merge(accuracy, on=["model", "concept"])
+    accuracy = accuracy.rename(columns={"value": "accuracy", "concept": "category"})
+    points = convexity.merge(chance, on=keys)
+    # A set's categories are "family=value", or bare names where they come as marks.
+    named = points["family"] + "=" + points["concept"]
+    points["category"] = named.where(named.isin(accuracy["category"]), points["concept"])
+    points = points.merge(accuracy, on=["model", "category"]).drop(columns="category")
     if points.empty:
         raise StrataError("no concept is also a category of the triplets: nothing to compare")
     order = {model: i for i, model in enumerate(models)}
