@@ -92,7 +92,7 @@ def test_vice_on_things_scores_as_published():
 def test_things_becomes_a_set_of_triplets_with_27_categories(tmp_path):
     spec = {"path": str(THINGS), "items": "item_names.tsv", "item_column": "uniqueID"}
     spec |= {"triplets": "triplets_0based_odd_last.txt", "form": "numbers"}
-    spec |= {"categories": "category_mat_manual.tsv", "images": "things", "licence": "CC BY 4.0"}
+    spec |= {"categories": "category_mat_manual.tsv", "images": "things", "column": "object"}
     pictures = Dataset(tmp_path, {}, pd.DataFrame())
     collected_triplets(spec, pictures, tmp_path / "things")
     info = json.loads((tmp_path / "things/dataset.json").read_text())
@@ -184,6 +184,17 @@ def test_triplets_by_name(tmp_path):
     (tmp_path / "items.txt").write_text("ant\nant\n")
     with pytest.raises(StrataError, match="'ant' is there twice"):
         read_items(tmp_path / "items.txt")
+
+
+def test_items_take_the_labels_that_their_pictures_share(tmp_path):
+    table = {"thing": list("aabbcc"), "kind": list("xxxxyy"), "view": list("123456")}
+    pictures = Dataset(tmp_path, {"source": "s", "root": "."}, pd.DataFrame(table))
+    (tmp_path / "t.csv").write_text("a,b,odd\na,b,c\n")
+    spec = {"column": "thing", "triplets": "t.csv", "form": "table", "images": "p"}
+    collected_triplets(spec, pictures, tmp_path / "out")
+    items = pd.read_parquet(tmp_path / "out/manifest.parquet")
+    assert items["item"].tolist() == list("abc") and items["kind"].tolist() == list("xxy")
+    assert "view" not in items and "thing" not in items
 
 
 def test_votes_are_answers_with_counts(tmp_path):

@@ -218,6 +218,8 @@ def _check_convexity_study(where: str, study: Mapping, config: Mapping) -> None:
         _known(model, config["models"], f"{where}: models", "model")
         if config["models"][model]["modality"] != "image":
             raise StrataError(f"config, {where}: {model!r} is a speech model, the data are images")
+    if study.get("compare_concepts") and not study["families"]:
+        raise StrataError(f"config, {where}: compare_concepts needs families to compare")
     for model, family in study.get("euclidean", {}).get("heads", {}).items():
         _known(model, study["models"], f"{where}: euclidean: heads", "model of the study")
         _known(family, study["families"], f"{where}: euclidean: heads", "family of the study")

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from strata.alignment import TASKS, check_triplets, noise_ceiling
-from strata.data.manifest import Dataset, write_dataset
+from strata.data.manifest import KEY_COLUMNS, Dataset, write_dataset
 from strata.errors import StrataError
 
 FORMS = ("table", "numbers", "votes")
@@ -189,7 +189,8 @@ def collected_triplets(
     The files lie in `spec["path"]`, or, where that is missing, beside the pictures:
     `spec["triplets"]` is the file of answers, `spec["form"]` its form, `spec["items"]` the file of
     item names (without it: the pictures' column `spec["column"]`, in the order of the manifest),
-    `spec["categories"]` a table of marks (1 or 0), a column a category, in items' order.
+    `spec["categories"]` a table of marks (1 or 0), a column a category, in items' order (without
+    it: the pictures' labels that all pictures of an item share).
 
     Raises StrataError as `read_items` and `read_triplets`, and for categories of another length.
     """
@@ -208,8 +209,18 @@ def collected_triplets(
                 f"{folder / spec['categories']}: {len(marks)} rows for {len(items)} items"
             )
         items = pd.concat([items, marks.astype(bool)], axis=1)
+    else:
+        items = items.join(_shared_labels(pictures.manifest, spec["column"]), on="item")
     info = {key: spec.get(key, pictures.info.get(key)) for key in ("source", "licence")}
     _write(directory, spec, items, answers, info)
+
+
+def _shared_labels(manifest: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Labels by item (the values of `column`) that no two pictures of an item differ in."""
+    families = [name for name in manifest if name not in (*KEY_COLUMNS, column)]
+    groups = manifest.groupby(manifest[column].astype(str))
+    shared = [name for name in families if (groups[name].nunique() <= 1).all()]
+    return groups[shared].first()
 
 
 def _write(

@@ -198,7 +198,7 @@ FIGURES = {
         "pretrained",
         "Convexity of single concepts, less their chance level, against alignment on the triplets "
         "in which they take part, in each model's most aligned layer.",
-        needs="families",
+        needs="compare_concepts",
         kinds=_CONVEXITY,
     ),
 }
