@@ -26,7 +26,12 @@ _SEQUENTIAL = LinearSegmentedColormap.from_list(
     "strata", ["#FFFFFF", "#BFD7EA", "#5B9BC8", "#0072B2", "#08306B"]
 )
 # A task's line in figures that average over models: black before, then these in turn.
-TASK_LOOKS = (("#D55E00", "-", "s"), ("#56B4E9", "-", "^"), ("#009E73", "-", "D"))
+TASK_LOOKS = (
+    ("#D55E00", "-", "s"),
+    ("#56B4E9", "-", "^"),
+    ("#009E73", "-", "D"),
+    ("#CC79A7", "-", "v"),
+)
 
 
 def _by_layer(

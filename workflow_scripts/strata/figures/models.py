@@ -33,7 +33,12 @@ _NAMES = {
 # Line and marker of the pretrained model, its random twin, and its fine-tuned versions in turn.
 _PRETRAINED = ("-", "o")
 _RANDOM = ((0, (4, 2)), "o")
-_FINETUNED = (((0, (6, 1.2, 1.2, 1.2)), "s"), ((0, (1.2, 1.2)), "^"), ((0, (8, 2)), "D"))
+_FINETUNED = (
+    ((0, (6, 1.2, 1.2, 1.2)), "s"),
+    ((0, (1.2, 1.2)), "^"),
+    ((0, (8, 2)), "D"),
+    ((0, (4, 1, 1, 1, 1, 1)), "v"),
+)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,7 +15,9 @@ import torch
 from strata.compat import prepare_imports
 from strata.data.manifest import Dataset
 from strata.errors import StrataError
+from strata.models import find_layers
 from strata.zoo import evaluate
+from strata.zoo.interpolation import interpolated
 from strata.zoo.loop import fit
 from strata.zoo.pictures import Look
 from strata.zoo.recipe import Schedule
@@ -30,6 +33,7 @@ def finetune(
     learning_rate: float = 5e-4,
     batch_size: int = 128,
     weight_decay: float = 0.05,
+    interpolate: bool = False,
     seed: int = 0,
     log: Callable[[str], None] = print,
 ) -> dict:
@@ -37,7 +41,9 @@ def finetune(
 
     Trained on the data set's `train` split; the accuracy on the returned card is measured on its
     `test` split. The result in `directory` is a transformers image classifier of the source's
-    architecture (a masked autoencoder continues as a plain ViT, as its authors do).
+    architecture (a masked autoencoder continues as a plain ViT, as its authors do). With
+    `interpolate` it is trained on points between pictures of the same class, behind a layer drawn
+    at every step (`strata.zoo.interpolation`): a direct objective for convex classes.
 
     Raises
     ------
@@ -54,8 +60,12 @@ def finetune(
     pictures = look.load(dataset)
     wanted = torch.from_numpy(targets[train_rows])
 
+    layers = list(find_layers(model).values())
+
     def loss_of(rows, draw):
-        logits = model(pixel_values=look.shifted(pictures[train_rows[rows]], draw)).logits
+        pixels = look.shifted(pictures[train_rows[rows]], draw)
+        with interpolated(layers, wanted[rows], draw) if interpolate else nullcontext():
+            logits = model(pixel_values=pixels).logits
         return torch.nn.functional.cross_entropy(logits, wanted[rows])
 
     schedule = Schedule(
@@ -76,7 +86,7 @@ def finetune(
     card = {
         "name": directory.name,
         "architecture": type(model).__name__,
-        "objective": "fine-tuned",
+        "objective": "fine-tuned, interpolating" if interpolate else "fine-tuned",
         "base": source.name,
         "dataset": dataset.info["name"],
         "target": target,
