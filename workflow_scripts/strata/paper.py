@@ -286,16 +286,19 @@ def cards_table(cards: Iterable[Mapping]) -> str:
 
 
 def study_section(name: str, study: Mapping, written: Iterable[str]) -> str:
-    """LaTeX of a study's results: its section file, else all figures but the appendix's."""
+    """LaTeX of a study's results: its section file, else all figures but the appendix's.
+
+    Figures do not drift into the next study.
+    """
     if name in written:
-        return f"\\input{{sections/{name}}}\n"
+        return f"\\input{{sections/{name}}}\n\\FloatBarrier\n"
     lines = [f"\\section{{{escape(study['title'])}}}"]
     single = single_model_figures(study)
     for figure in figure_names(study):
         if figure in single:
             continue
         lines.append(f"\\strataFigure{{{name}_{figure}}}{{{caption(figure)}}}")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "\\FloatBarrier"]) + "\n"
 
 
 def single_model_figures(study: Mapping) -> dict[str, str]:
