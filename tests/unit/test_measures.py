@@ -91,6 +91,16 @@ def test_transforms_tell_before_and_after(world):
     assert before["value"].tolist() == [found.mean] * 2
 
 
+def test_before_and_after_a_transform_are_about_the_same_samples(world):
+    _, labels, layers, _ = world
+    scored = np.arange(60) < 40
+    options = {"methods": ["naive"], "grid": [0.1], "folds": 2, "bootstrap": 0, "scored": scored}
+    table = transform_measures(layers[:1], labels, [judgements(world)], **options, **PLACE)
+    pairs = table[table["metric"].str.startswith("graph_convexity")].groupby("concept")["n"]
+    sizes = labels[scored].apply(lambda family: (family.value_counts() ** 2).sum() - 40)
+    assert pairs.nunique().eq(1).all() and pairs.first().to_dict() == sizes.to_dict()
+
+
 def test_an_item_without_a_picture_is_named(world):
     manifest = pd.DataFrame({"item": ["i0", "i99"], "split": "all", "sample": 0, "index": 0})
     with pytest.raises(StrataError, match="t: item 'i99' has no picture in d"):

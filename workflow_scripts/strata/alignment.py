@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from strata.errors import StrataError
-from strata.stats import LEVEL, Estimate
+from strata.stats import LEVEL, Estimate, bootstrap_interval, percentile_interval
 
 SIMILARITIES = ("cosine", "dot", "euclidean")
 TASKS = {"odd_one_out": 1 / 3, "two_alternative": 1 / 2}  # with the accuracy of guessing
@@ -224,8 +224,7 @@ def mean_credit(
         return Estimate(value, np.nan, np.nan)
     draws = np.random.default_rng(seed).multinomial(n, counts[kinds] / n, size=bootstrap)
     means = draws @ (kinds // largest / 6) / (draws @ (kinds % largest))
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(value, float(low), float(high))
+    return Estimate(value, *percentile_interval(means, level))
 
 
 def category_credits(
@@ -278,14 +277,11 @@ def noise_ceiling(
     total = answers.sum(axis=1)
     upper = answers.max(axis=1) / total
     lower = np.zeros(len(answers))
-    for choice in range(
-        len(choices)
-    ):  # leave one answer out: do the others' favourites predict it?
+    for choice in range(len(choices)):
+        # Leave one answer out: do the others' favourites predict it?
         others = answers.copy()
         others[:, choice] -= 1
         best = others == others.max(axis=1, keepdims=True)
         lower += answers[:, choice] / total * (best[:, choice] / best.sum(axis=1))
-    from strata.stats import bootstrap_interval
-
     bounds = [bootstrap_interval(x, n=bootstrap, seed=seed) for x in (upper, lower)]
     return NoiseCeiling(*bounds, len(answers), int(total.sum()))

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from strata.errors import StrataError
+from strata.stats import percentile_interval
 
 THRESHOLDS = ("median", "mean", "significant")
 RELEASED_COLUMNS = ("layer", "unit", "description", "similarity")
@@ -198,11 +199,6 @@ def _above_in_resamples(
     return scores > getattr(np, threshold)(scores, axis=1, keepdims=True)
 
 
-def _interval(draws: np.ndarray) -> tuple[float, float]:
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return float(low), float(high)
-
-
 def _count_interval(value: float, codes: np.ndarray, picks: np.ndarray, above: np.ndarray):
     """Interval of a number of distinct labels.
 
@@ -213,14 +209,14 @@ def _count_interval(value: float, codes: np.ndarray, picks: np.ndarray, above: n
     rows = np.broadcast_to(np.arange(len(picks))[:, None], picks.shape)
     seen[rows[above], codes[picks][above]] = True
     draws = seen.sum(axis=1)
-    low, high = _interval(draws - draws.mean() + value)
+    low, high = percentile_interval(draws - draws.mean() + value)
     return max(0.0, low), high
 
 
 def _share_interval(member: np.ndarray, picks: np.ndarray, above: np.ndarray):
     drawn = above.sum(axis=1)
     shares = (member[picks] & above).sum(axis=1)[drawn > 0] / drawn[drawn > 0]
-    return _interval(shares) if len(shares) else (np.nan, np.nan)
+    return percentile_interval(shares)
 
 
 def _as_labels(measures: pd.DataFrame) -> pd.DataFrame:
@@ -254,7 +250,7 @@ def count_measures(
             rows.append(_row(layer, f"n_concepts_{threshold}", None, value, bounds, seed))
         if "significant" in _usable(labels):
             significant = (layer["q_value"] <= alpha).to_numpy()
-            bounds = _interval(significant[picks].mean(axis=1))
+            bounds = percentile_interval(significant[picks].mean(axis=1))
             value = significant.mean()
             rows.append(_row(layer, "share_significant", None, value, bounds, seed))
     return pd.DataFrame(rows)

@@ -23,10 +23,11 @@ import pandas as pd
 from strata.errors import StrataError
 from strata.euclidean import euclidean_convexity, linear_head_convexity
 from strata.graphs import NeighborGraph, component_sizes, neighbor_graph
-from strata.stats import LEVEL, permutation_p_values
+from strata.stats import percentile_interval, permutation_p_values
 
 __all__ = [
     "GraphConvexity",
+    "above_chance",
     "euclidean_convexity",
     "graph_convexity",
     "linear_head_convexity",
@@ -258,8 +259,8 @@ def _chance(graph: NeighborGraph, sizes: np.ndarray) -> np.ndarray:
     """Expected score of concepts of these sizes when labels are dealt out at random."""
     n = graph.n
     adjacent = len(graph.indices) / (n * (n - 1))
-    connected = (component_sizes(graph).astype(float) * (component_sizes(graph) - 1)).sum()
-    connected /= n * (n - 1)
+    components = component_sizes(graph).astype(float)
+    connected = (components * (components - 1)).sum() / (n * (n - 1))
     return adjacent + (connected - adjacent) * (sizes - 2) / max(1, n - 2)
 
 
@@ -287,17 +288,7 @@ def _null(
 # --- results ------------------------------------------------------------------------------------
 
 
-def _interval(draws: np.ndarray) -> tuple[float, float]:
-    """Percentile interval of resamples; one in which a concept shrank to a single sample is left
-    out (its pairs are none)."""
-    draws = draws[np.isfinite(draws)]
-    if not len(draws):
-        return np.nan, np.nan
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
-
-
-def _normalised(value, chance):
+def above_chance(value, chance):
     """(value - chance) / (1 - chance): 0 at chance, 1 for a convex concept; 0 if chance is 1."""
     room = 1 - np.asarray(chance)
     return np.where(room > 0, (value - chance) / np.where(room > 0, room, 1), 0.0)
@@ -325,7 +316,8 @@ def _result(
     if null[0].size:
         p_values = permutation_p_values(values, null[1])
         overall = float(permutation_p_values([mean], null[0])[0])
-    bounds = np.array([_interval(rows) for rows in draws])
+    # A resample in which a concept shrank to one sample has no pairs and is left out.
+    bounds = np.array([percentile_interval(rows) for rows in draws])
     table = pd.DataFrame(
         {
             "concept": named.names,
@@ -333,15 +325,15 @@ def _result(
             "low": bounds[:, 0],
             "high": bounds[:, 1],
             "chance": chance,
-            "normalised": _normalised(values, chance),
+            "normalised": above_chance(values, chance),
             "p_value": p_values,
             "n_samples": named.sizes,
             "n_pairs": n_pairs,
             "unreachable": lost,
         }
     )
-    low, high = _interval(np.average(draws, axis=0, weights=n_pairs))
-    concepts_low, concepts_high = _interval(draws.mean(axis=0))
+    low, high = percentile_interval(np.average(draws, axis=0, weights=n_pairs))
+    concepts_low, concepts_high = percentile_interval(draws.mean(axis=0))
     return GraphConvexity(
         mean=mean,
         low=low,
@@ -350,7 +342,7 @@ def _result(
         concepts_low=concepts_low,
         concepts_high=concepts_high,
         chance=expected,
-        normalised=float(_normalised(mean, expected)),
+        normalised=float(above_chance(mean, expected)),
         p_value=overall,
         n_pairs=int(n_pairs.sum()),
         unreachable=float(np.average(lost, weights=n_pairs)),

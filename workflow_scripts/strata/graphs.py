@@ -33,7 +33,7 @@ def neighbor_graph(features: np.ndarray, n_neighbors: int = 10) -> NeighborGraph
     """The symmetric k-nearest-neighbor graph of `features` (samples, dimensions), Euclidean.
 
     Samples at distance zero are neighbors like any other, joined by an edge of weight zero. The
-    distance matrix is never held (scikit-learn works in blocks).
+    distance matrix is never held.
 
     Raises
     ------

@@ -25,12 +25,14 @@ from strata.alignment import (
 )
 from strata.convexity import (
     GraphConvexity,
+    above_chance,
     euclidean_convexity,
     graph_convexity,
     linear_head_convexity,
 )
 from strata.errors import StrataError
-from strata.stats import LEVEL, Estimate
+from strata.stats import Estimate, percentile_interval
+from strata.tables import check_measures
 from strata.transforms import CrossValidated, Transform, cross_validate, fit_transform
 
 if TYPE_CHECKING:
@@ -115,8 +117,6 @@ def _row(layer: int, name: str, family: str, metric: str, found: Estimate, n: in
 
 
 def _finish(rows: list[dict], model: str, dataset: str, seed: int) -> pd.DataFrame:
-    from strata.tables import check_measures
-
     table = pd.DataFrame(rows).assign(model=model, dataset=dataset, seed=seed)
     return check_measures(table, f"measures of {model}")
 
@@ -159,8 +159,7 @@ def convexity_measures(
 def _convexity_rows(layer: int, name: str, family: str, found: GraphConvexity) -> list[dict]:
     place, n = (layer, name, family), found.n_pairs
     mean = Estimate(found.mean, found.low, found.high)
-    room = 1 - found.chance
-    scaled = [(x - found.chance) / room if room > 0 else 0.0 for x in mean]
+    scaled = [float(above_chance(x, found.chance)) for x in mean]
     concepts = Estimate(found.mean_over_concepts, found.concepts_low, found.concepts_high)
     rows = [
         _row(*place, "graph_convexity", mean, n, p_value=found.p_value),
@@ -325,9 +324,8 @@ def transform_measures(
             tested, fitted = _optimised(features, each, method, fitting, search)
             place, more = (layer, name, each.name), {"transform": method}
             rows += _tested_rows(place, each, tested, more, {"bootstrap": bootstrap, "seed": seed})
-            rows += _changed_rows(
-                place, before, _convexities(fitted(features), labels, scoring), more
-            )
+            after = _convexities(fitted(features[chosen]), labels[chosen], scoring)
+            rows += _changed_rows(place, before, after, more)
         log(f"{name}: {', '.join(methods)}")
     return _finish(rows, model, dataset, seed)
 
@@ -410,8 +408,6 @@ def relation_measures(
             "convexity cannot be related to alignment: that needs four layers or more, and both to "
             "vary over them"
         )
-    from strata.tables import check_measures
-
     return check_measures(pd.DataFrame(rows).assign(seed=seed), "relation")
 
 
@@ -453,5 +449,4 @@ def _clustered_correlation(
     for number in range(bootstrap):
         chosen = draw.integers(len(models), size=len(models))
         drawn[number] = _rank_correlation(np.concatenate([models[i] for i in chosen]), controlled)
-    low, high = np.quantile(drawn[np.isfinite(drawn)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(value, float(low), float(high))
+    return Estimate(value, *percentile_interval(drawn))

@@ -21,7 +21,14 @@ class Estimate(NamedTuple):
     high: float
 
 
-def _quantiles(draws: np.ndarray, level: float) -> tuple[float, float]:
+def percentile_interval(draws: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    """Percentile interval of resampled values; those that are not finite are left out.
+
+    NaN where nothing is left.
+    """
+    draws = np.asarray(draws)[np.isfinite(draws)]
+    if not len(draws):
+        return np.nan, np.nan
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -58,9 +65,9 @@ def bootstrap_interval(
         rows = max(1, _BATCH // size)
         parts = [min(rows, n - start) for start in range(0, n, rows)]
         draws = [values[rng.integers(size, size=(part, size))].mean(axis=1) for part in parts]
-        return Estimate(value, *_quantiles(np.concatenate(draws), level))
+        return Estimate(value, *percentile_interval(np.concatenate(draws), level))
     draws = [statistic(values[rng.integers(size, size=size)]) for _ in range(n)]
-    return Estimate(value, *_quantiles(np.array(draws), level))
+    return Estimate(value, *percentile_interval(np.array(draws), level))
 
 
 def wilson_interval(successes: int, n: int, level: float = LEVEL) -> Estimate:
@@ -138,8 +145,7 @@ def correlation(
     found = functions[method](x, y)
     picks = np.random.default_rng(seed).integers(len(x), size=(n, len(x)))
     draws = _row_correlations(x[picks], y[picks], ranked=method == "spearman")
-    draws = draws[np.isfinite(draws)]
-    bounds = _quantiles(draws, level) if len(draws) else (np.nan, np.nan)
+    bounds = percentile_interval(draws, level)
     return Correlation(float(found.statistic), *bounds, float(found.pvalue), len(x))
 
 
