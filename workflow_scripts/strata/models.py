@@ -295,11 +295,11 @@ def _preprocessing(
         own = config.get("pretrained_cfg") or {}
         transform = create_transform(**resolve_data_config(pretrained_cfg=own, model=module))
     else:
-        transform = _imagenet_transform(_input_size(config))
+        transform = _imagenet_transform(input_size(config))
     return lambda pictures: torch.stack([transform(picture) for picture in pictures])
 
 
-def _input_size(config: dict) -> int:
+def input_size(config: dict) -> int:
     """Side of a model's input in pixels; 224 where the configuration leaves it open."""
     if "architecture" in config:
         return int((config.get("pretrained_cfg") or {}).get("input_size", (3, 224, 224))[-1])

@@ -12,7 +12,7 @@ import torch
 from strata.compat import prepare_imports
 from strata.errors import StrataError
 from strata.inference import pick_device
-from strata.models import find_layers, image_processor
+from strata.models import find_layers, image_processor, input_size
 
 _BATCH = 256
 
@@ -76,8 +76,7 @@ class CutClassifier:
 
     def classify_from(self, layer: int, states: np.ndarray) -> list[str]:
         """Class names when `states` (samples, ...) leave layer number `layer`."""
-        side = self.module.config.image_size if hasattr(self.module.config, "image_size") else None
-        side = side or getattr(getattr(self.module.config, "vision_config", None), "image_size", 32)
+        side = input_size(self.module.config.to_dict())
         answers = []
         for start in range(0, len(states), _BATCH):
             part = torch.from_numpy(states[start : start + _BATCH]).to(self.device)
