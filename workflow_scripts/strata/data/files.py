@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -37,7 +37,9 @@ def index_files(
         One of `{"classes": folder, "family": column}`: each subfolder is a class;
         `{"labels": csv}`: a table with the column `path`, optionally `split`, and a column per
         family (`"families"` picks some); `{"pattern": regular expression}`: its named groups,
-        matched to the whole path below `root`, are the families.
+        matched to the whole path below `root`, are the families. With any of them, `"lists"`
+        (`{split: file of paths}`) puts the listed files into a split and all others into train;
+        `"skip"` names files to leave out.
     splits
         Share of each split, drawn within each class of the first family; without it, all samples
         are in the split "all" unless the table says otherwise.
@@ -56,8 +58,11 @@ def index_files(
         manifest = _from_pattern(root, layout["pattern"], modality, name)
     else:
         manifest = _from_folders(root, layout, modality, name)
+    manifest = _without(manifest, layout.get("skip", ()), name)
     families = [column for column in manifest if column not in KEY_COLUMNS]
     manifest[families] = manifest[families].astype("str")
+    if "lists" in layout:
+        manifest.insert(1, "split", _listed_splits(root, manifest["path"], layout["lists"], name))
     if "split" not in manifest:
         groups = manifest[families[0]] if families else pd.Series("", index=manifest.index)
         manifest.insert(1, "split", _splits(groups, splits, seed, name))
@@ -122,6 +127,29 @@ def _from_table(root: Path, layout: Mapping, name: str) -> pd.DataFrame:
     return table[keep].copy()
 
 
+def _without(manifest: pd.DataFrame, skipped: Sequence[str], name: str) -> pd.DataFrame:
+    unknown = sorted(set(skipped) - set(manifest["path"]))
+    if unknown:
+        raise StrataError(f"{name}: skip: {unknown[0]!r} is none of its files")
+    return manifest[~manifest["path"].isin(skipped)].reset_index(drop=True)
+
+
+def _listed_splits(root: Path, paths: pd.Series, lists: Mapping[str, str], name: str) -> np.ndarray:
+    """The split whose list names a path (relative to the list's folder), or train, for each path."""
+    result = np.full(len(paths), "train", dtype=object)
+    for split, file in lists.items():
+        if not (root / file).is_file():
+            raise StrataError(f"{name}: no list of the split {split!r} at {root / file}")
+        folder = Path(file).parent
+        lines = filter(None, map(str.strip, (root / file).read_text().splitlines()))
+        wanted = {(folder / line).as_posix() for line in lines}
+        found = paths.isin(wanted).to_numpy()
+        if not found.any():
+            raise StrataError(f"{root / file}: none of the files listed for {split!r} is there")
+        result[found] = split
+    return result
+
+
 def _splits(
     groups: pd.Series, shares: Mapping[str, float] | None, seed: int, name: str
 ) -> np.ndarray:
@@ -169,6 +197,11 @@ def _check_audio(path: Path) -> None:
     import soundfile
 
     with soundfile.SoundFile(path) as sound:
-        frames = sum(len(block) for block in sound.blocks(blocksize=2**16))
-    if frames == 0 or frames != sound.frames:
+        blocks = [(len(block), block.any()) for block in sound.blocks(blocksize=2**16)]
+    frames = sum(length for length, _ in blocks)
+    if frames == 0:
+        raise ValueError("the clip has no samples: length zero")
+    if frames != sound.frames:
         raise ValueError(f"{frames} of {sound.frames} frames")
+    if not any(loud for _, loud in blocks):
+        raise ValueError("the clip is silent: all samples are 0")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 # Columns of a manifest that say what a sample is; every other column is a concept family.
-KEY_COLUMNS = ("sample", "split", "path", "index", "caption")
+KEY_COLUMNS = ("sample", "split", "path", "index", "caption", "take", "snr")
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Dataset:
     """A data set opened from its folder.
 
     `manifest` has a row per sample in the order of every array that follows: `sample` (0..n-1),
-    `split`, `path` (below `root`) or `index` (a row of `images.npy`), and a column of labels per
-    concept family. `info` is the content of `dataset.json`.
+    `split`, `path` (below `root`) or `index` (a row of the array that `info["storage"]` names), and
+    a column of labels per concept family. `info` is the content of `dataset.json`.
     """
 
     directory: Path
@@ -45,7 +45,19 @@ class Dataset:
 
     @cached_property
     def _stored(self) -> np.ndarray:
-        return np.load(self.directory / "images.npy", mmap_mode="r", allow_pickle=False)
+        return np.load(self.directory / self.info["storage"], mmap_mode="r", allow_pickle=False)
+
+    @property
+    def modality(self) -> str:
+        """ "image", "audio" or "table"."""
+        return self.info["modality"]
+
+    @cached_property
+    def segments(self) -> pd.DataFrame | None:
+        """Labelled pieces of the sounds, where there are any: a row per piece with `sample`,
+        `start` and `end` in seconds, and a column per concept family."""
+        path = self.directory / "segments.parquet"
+        return pd.read_parquet(path) if path.is_file() else None
 
     def image(self, sample: int) -> Image:
         """Picture of a sample, in RGB.
@@ -68,6 +80,19 @@ class Dataset:
             reason = "is missing" if missing else f"unreadable: {error}"
             raise StrataError(f"{path}: picture {reason}; replace or remove it") from None
 
+    def sound(self, sample: int, rate: int) -> np.ndarray:
+        """Sound of a sample: float32 (samples,) in -1 to 1, mono, at `rate` Hz.
+
+        Raises StrataError for a file that is missing, unreadable, empty or silent (it is named).
+        """
+        from strata.data.sounds import check_sound, read_sound, resample
+
+        if "index" not in self.manifest:
+            return read_sound(self.root / self.manifest["path"].iloc[sample], rate)
+        stored = self._stored[self.manifest["index"].iloc[sample]]
+        check_sound(stored, f"{self.info['name']}, sample {sample}")
+        return resample(stored.astype(np.float32) / 32768, self.info["rate"], rate)
+
 
 def describe(manifest: pd.DataFrame) -> dict:
     """The parts of `dataset.json` that the manifest itself tells: n, families and counts."""
@@ -79,8 +104,13 @@ def describe(manifest: pd.DataFrame) -> dict:
     }
 
 
-def write_dataset(directory: str | Path, manifest: pd.DataFrame, info: Mapping) -> None:
-    """Write a data set's two files, `manifest.parquet` last, each complete or not at all.
+def write_dataset(
+    directory: str | Path,
+    manifest: pd.DataFrame,
+    info: Mapping,
+    segments: pd.DataFrame | None = None,
+) -> None:
+    """Write a data set's files, `manifest.parquet` last, each complete or not at all.
 
     `info` holds name, kind, modality, root, licence, source and checksums; what the manifest tells
     (`describe`) is added. `sample` is set to 0..n-1.
@@ -100,6 +130,10 @@ def write_dataset(directory: str | Path, manifest: pd.DataFrame, info: Mapping) 
     manifest = manifest[columns].reset_index(drop=True)
     manifest.insert(0, "sample", np.arange(len(manifest)))
     directory.mkdir(parents=True, exist_ok=True)
+    if segments is not None:
+        _replace(
+            directory / "segments.parquet", lambda path: segments.to_parquet(path, index=False)
+        )
     text = json.dumps({**info, **describe(manifest)}, indent=2, sort_keys=True) + "\n"
     _replace(directory / "dataset.json", lambda path: path.write_text(text))
     _replace(directory / "manifest.parquet", lambda path: manifest.to_parquet(path, index=False))

@@ -28,21 +28,24 @@ def classification_accuracy(model, look: Look, images: np.ndarray, targets: np.n
     return float((logits.argmax(axis=1) == targets).mean())
 
 
-def probe_accuracy(features: np.ndarray, labels: np.ndarray, seed: int = 0) -> float:
+def probe_accuracy(
+    features: np.ndarray, labels: np.ndarray, seed: int = 0, groups: np.ndarray | None = None
+) -> float:
     """Held-out accuracy of a linear probe: logistic regression on half of the samples.
 
-    Features are (samples, dimensions); every class should be in both halves.
+    Features are (samples, dimensions); every class should be in both halves. With `groups` (of the
+    samples: their speakers, say) no group is in both.
     """
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import train_test_split
+    from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    train_x, test_x, train_y, test_y = train_test_split(
-        features, labels, test_size=0.5, random_state=seed, stratify=labels
-    )
+    halves = StratifiedShuffleSplit if groups is None else GroupShuffleSplit
+    split = halves(n_splits=1, test_size=0.5, random_state=seed).split(features, labels, groups)
+    train, test = next(split)
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, C=0.1))
-    return float(probe.fit(train_x, train_y).score(test_x, test_y))
+    return float(probe.fit(features[train], labels[train]).score(features[test], labels[test]))
 
 
 def text_to_image_factors(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from strata.errors import StrataError
 
-OBJECTIVES = ("supervised", "masked", "contrastive")
+SPEECH_OBJECTIVES = ("contrastive_speech", "clustered_speech")
+OBJECTIVES = ("supervised", "masked", "contrastive", *SPEECH_OBJECTIVES)
 
 
 @dataclass(frozen=True)
@@ -33,19 +34,32 @@ class TrainingData:
 
 
 @dataclass(frozen=True)
+class SpeechData:
+    """Microspeech for training, and held-out speakers of another seed."""
+
+    speakers: int
+    takes: int
+    held_out_speakers: int
+    seed: int
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that makes a zoo model.
 
     `architecture` names a transformers configuration class (`config`) and its arguments;
-    `requires` maps a metric of the card to the least value with which the model may be shipped.
+    `requires` maps a metric of the card to the least value with which the model may be shipped;
+    `objective_options` are the objective's own (for clustered_speech: `clusters` of either round,
+    `first_steps` of the first, `layer` whose states are clustered for the second).
     """
 
     name: str
     objective: str
     architecture: dict
-    data: TrainingData
+    data: TrainingData | SpeechData
     schedule: Schedule
     requires: dict[str, float]
+    objective_options: dict = field(default_factory=dict)
 
 
 def read_recipe(path: str | Path) -> Recipe:
@@ -66,12 +80,14 @@ def read_recipe(path: str | Path) -> Recipe:
         raise StrataError(
             f"{path}: objective is {content.get('objective')!r}, use one of {', '.join(OBJECTIVES)}"
         )
+    objective = content.pop("objective")
+    data_class = SpeechData if objective in SPEECH_OBJECTIVES else TrainingData
     try:
         return Recipe(
             name=path.parent.name,
-            objective=content.pop("objective"),
+            objective=objective,
             architecture=content.pop("architecture"),
-            data=TrainingData(**content.pop("data")),
+            data=data_class(**content.pop("data")),
             schedule=Schedule(**content.pop("schedule")),
             requires=content.pop("requires", {}),
             **content,

@@ -14,10 +14,10 @@ import torch
 from strata.compat import prepare_imports
 from strata.data import microworld
 from strata.errors import StrataError
-from strata.zoo import evaluate
+from strata.zoo import evaluate, speech
 from strata.zoo.loop import fit
 from strata.zoo.pictures import Look
-from strata.zoo.recipe import Recipe
+from strata.zoo.recipe import SPEECH_OBJECTIVES, Recipe
 from strata.zoo.text import caption_tokenizer, tokenize
 
 Log = Callable[[str], None]
@@ -35,20 +35,38 @@ def train(recipe: Recipe, directory: str | Path, log: Log = print) -> dict:
     StrataError
         The model misses a score that its recipe requires; nothing is saved then.
     """
+    follow = _on_speech if recipe.objective in SPEECH_OBJECTIVES else _on_pictures
+    model, tokenizer, scores = follow(recipe, log)
+    log(f"{recipe.name}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
+    for metric, least in recipe.requires.items():
+        if not scores[metric] >= least:
+            raise StrataError(
+                f"{recipe.name}: {metric} is {scores[metric]:.3f} on held-out data, its recipe "
+                f"requires {least}; train longer (schedule.steps)"
+            )
+    return _save(recipe, model, tokenizer, scores, Path(directory))
+
+
+def _on_pictures(recipe: Recipe, log: Log):
     log(f"{recipe.name}: rendering {recipe.data.n} + {recipe.data.held_out} pictures")
     pictures = _Pictures.render(recipe.data.n, recipe.data.size, recipe.data.seed)
     held_out = _Pictures.render(recipe.data.held_out, recipe.data.size, recipe.data.seed + 1)
     torch.manual_seed(recipe.schedule.seed)
     objective = {"supervised": _supervised, "masked": _masked, "contrastive": _contrastive}
-    model, tokenizer, scores = objective[recipe.objective](recipe, pictures, held_out, log)
-    log(f"{recipe.name}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
-    for metric, least in recipe.requires.items():
-        if not scores[metric] >= least:
-            raise StrataError(
-                f"{recipe.name}: {metric} is {scores[metric]:.3f} on held-out pictures, its recipe "
-                f"requires {least}; train longer (schedule.steps)"
-            )
-    return _save(recipe, model, tokenizer, scores, Path(directory))
+    return objective[recipe.objective](recipe, pictures, held_out, log)
+
+
+def _on_speech(recipe: Recipe, log: Log):
+    """Without labels; scores are those of probes, and of the same probes on a random twin."""
+    heard, unheard = speech.Clips.heard(recipe.data), speech.Clips.unheard(recipe.data)
+    log(f"{recipe.name}: {len(heard)} + {len(unheard)} clips")
+    torch.manual_seed(recipe.schedule.seed)
+    objective = {"contrastive_speech": speech.contrastive, "clustered_speech": speech.clustered}
+    model = objective[recipe.objective](recipe, heard, log)
+    scores = speech.probe_scores(model, unheard)
+    torch.manual_seed(recipe.schedule.seed + 1)
+    twin = speech.probe_scores(type(model)(model.config).eval(), unheard)
+    return model, None, scores | {f"random_{name}": value for name, value in twin.items()}
 
 
 class _Pictures:
@@ -193,7 +211,14 @@ def _clip_scores(model, tokenizer, held_out: _Pictures) -> dict[str, float]:
 def _save(recipe: Recipe, model, tokenizer, scores: dict, directory: Path) -> dict:
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)
-    Look(recipe.data.size).write(directory)
+    if recipe.objective in SPEECH_OBJECTIVES:
+        speech.write_processor(directory)
+        data = {"data": asdict(recipe.data)}
+        held_out = {"speakers": recipe.data.held_out_speakers, "seed": recipe.data.seed + 1}
+    else:
+        Look(recipe.data.size).write(directory)
+        data = {"pictures": recipe.data.n}
+        held_out = {"pictures": recipe.data.held_out, "seed": recipe.data.seed + 1}
     if tokenizer is not None:
         tokenizer.save_pretrained(directory)
     card = {
@@ -202,8 +227,8 @@ def _save(recipe: Recipe, model, tokenizer, scores: dict, directory: Path) -> di
         "architecture": type(model).__name__,
         "parameters": sum(p.numel() for p in model.parameters()),
         "licence": "Apache-2.0",
-        "training": asdict(recipe.schedule) | {"pictures": recipe.data.n},
-        "held_out": {"pictures": recipe.data.held_out, "seed": recipe.data.seed + 1},
+        "training": asdict(recipe.schedule) | data,
+        "held_out": held_out,
         "scores": {metric: round(value, 4) for metric, value in scores.items()},
     }
     (directory / "card.json").write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
