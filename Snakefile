@@ -26,6 +26,7 @@ include: "rules/models.smk"
 include: "rules/activations.smk"
 include: "rules/concepts.smk"
 include: "rules/convexity.smk"
+include: "rules/pruning.smk"
 include: "rules/figures.smk"
 include: "rules/paper.smk"
 

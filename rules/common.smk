@@ -101,7 +101,7 @@ def pictures_of(wildcards):
 
 
 def studied(pattern):
-    """Input function: a file of the data set that a study of convexity is about."""
+    """Input function: a file of the one data set that a study is about."""
     return lambda wildcards: pattern.format(
         dataset=study_of(wildcards)["dataset"], model=wildcards.model
     )
@@ -138,11 +138,6 @@ def categories_file(wildcards):
     return f"results/data/{study['dataset']}/manifest.parquet"
 
 
-def planted_models(study):
-    """Models whose neurons are compared with planted factors: those of a study with truth."""
-    return list(study["models"]) if "vocabulary" in study else []
-
-
 def figure_names(study):
     return [
         f"{study}_{name}" for name in catalogue.figure_names(config["studies"][study])
@@ -161,49 +156,44 @@ def model_entries(wildcards):
     }
 
 
+def training_seeds(study):
+    """Seeds of the trainings of a study of pruning."""
+    return [config["seed"] + number for number in range(study["seeds"])]
+
+
+def tables_of(study, measure, models=None):
+    """Files of a measure of a study, for these models (all that the measure is taken of)."""
+    entry = config["studies"][study]
+    stems = catalogue.stems(entry, measure, models, config["seed"])
+    return [f"results/measures/{study}/{measure}/{stem}.parquet" for stem in stems]
+
+
 def drawn_measures(wildcards):
     """Tables of the measures that a figure draws, for the models in it."""
     entry, study = catalogue.FIGURES[wildcards.figure], study_of(wildcards)
     return [
-        f"results/measures/{wildcards.study}/{measure}/{model}.parquet"
+        file
         for measure in entry.measure.split("+")
-        for model in (
-            ["all"]
-            if measure == "relation"
-            else catalogue.models_of(study, entry.models)
+        for file in tables_of(
+            wildcards.study, measure, catalogue.models_of(study, entry.models)
         )
     ]
 
 
 def neuron_truth(wildcards):
-    if wildcards.model not in planted_models(study_of(wildcards)):
+    if wildcards.model not in catalogue.measured(study_of(wildcards), "truth"):
         return []
     return f"results/measures/{wildcards.study}/truth_neurons/{wildcards.model}.parquet"
 
 
-def measures_of(name):
-    """Every table of a study that a number of the paper is taken from."""
-    study = config["studies"][name]
-    if study["kind"] == "convexity":
-        tables = [("alignment", model) for model in study["models"]]
-        if study["families"]:
-            tables += [("convexity", model) for model in study["models"]]
-            tables.append(("relation", "all"))
-        tables += [
-            ("euclidean", model) for model in catalogue.models_of(study, "heads")
-        ]
-        if "transforms" in study:
-            pretrained = catalogue.models_of(study, "pretrained")
-            tables += [("transforms", model) for model in pretrained]
-    else:
-        kinds = ("labels", "counts", "shares")
-        tables = [(kind, model) for model in study["models"] for kind in kinds]
-        tables += [("truth", model) for model in planted_models(study)]
-    return [f"results/measures/{name}/{kind}/{model}.parquet" for kind, model in tables]
-
-
 def measures_in_paper(wildcards):
-    return [file for name in config["run"] for file in measures_of(name)]
+    """Every table that a number of the paper is taken from."""
+    return [
+        file
+        for name in config["run"]
+        for measure in catalogue.measures(config["studies"][name])
+        for file in tables_of(name, measure)
+    ]
 
 
 def cards_in_paper(wildcards):

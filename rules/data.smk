@@ -1,4 +1,4 @@
-"""Data sets: rendered, a user's own folder, or downloaded. All end in a manifest."""
+"""Data sets: rendered, spoken, a user's own folder, or downloaded. All end in a manifest."""
 
 
 localrules:
@@ -21,6 +21,24 @@ rule microworld:
         spec=lambda wildcards: config["datasets"][wildcards.dataset],
     script:
         "../workflow_scripts/make_microworld.py"
+
+
+rule microspeech:
+    output:
+        manifest="results/data/{dataset}/manifest.parquet",
+        info="results/data/{dataset}/dataset.json",
+        sounds="results/data/{dataset}/sounds.npy",
+        segments="results/data/{dataset}/segments.parquet",
+    log:
+        "results/logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset=one_of(names_of_kind("datasets", kind="microspeech")),
+    conda:
+        "../envs/data.yaml"
+    params:
+        spec=lambda wildcards: config["datasets"][wildcards.dataset],
+    script:
+        "../workflow_scripts/make_microspeech.py"
 
 
 rule folder_dataset:

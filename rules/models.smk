@@ -17,6 +17,16 @@ TWINS = [
     if "base" in config["models"][n]
 ]
 FINETUNED = [name for name, entry in config["models"].items() if "finetune" in entry]
+TRAINING_KEYS = (
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "warmup",
+    "patience",
+    "head_factor",
+    "overrides",
+)
 FETCHED = [n for n in config["models"] if n not in {*ZOO, *TWINS, *FINETUNED}]
 
 
@@ -112,7 +122,21 @@ rule finetune:
         "../envs/torch.yaml"
     threads: config["threads"]["train"]
     params:
-        task=lambda wildcards: finetuning_of(wildcards),
-        seed=config["seed"],
+        target=lambda wildcards: finetuning_of(wildcards)["target"],
+        training=lambda wildcards: {
+            key: value
+            for key, value in finetuning_of(wildcards).items()
+            if key in TRAINING_KEYS
+        },
+        options=lambda wildcards: {
+            "seed": config["seed"],
+            "split_seed": config["seed"],
+            **{
+                key: value
+                for key, value in finetuning_of(wildcards).items()
+                if key in ("splits", "apart", "interpolate", "seed")
+            },
+        },
+        device=config["device"],
     script:
         "../workflow_scripts/finetune_model.py"

@@ -9,14 +9,16 @@ with job(snakemake):
 
     from strata.data import open_dataset
     from strata.zoo import finetune
+    from strata.zoo.tuning import Training
 
     torch.set_num_threads(snakemake.threads)
-    task = dict(snakemake.params.task)
+    params = snakemake.params
     finetune(
         Path(snakemake.input.base[0]).parent,
         open_dataset(Path(snakemake.input.manifest).parent),
-        task.pop("target"),
+        params.target,
         Path(snakemake.output.card).parent,
-        seed=task.pop("seed", snakemake.params.seed),
-        **{key: value for key, value in task.items() if key != "dataset"},
+        Training(**params.training),
+        device=params.device,
+        **params.options,
     )

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from strata.errors import StrataError
 from strata.inference import pick_batch_size, run_batches
+from strata.speech import frame_counts, frame_span
 
 if TYPE_CHECKING:
     import torch
@@ -22,11 +23,15 @@ if TYPE_CHECKING:
     from strata.data.manifest import Dataset
     from strata.models import Encoder
 
+SEGMENTS = "segments"  # the folder of a cache that holds the labelled pieces
 POOLS = ("auto", "cls", "mean", "spatial_mean")
 
 
 class ActivationCache:
     """A folder of activations: `{index:02d}.npy` (samples, features) per layer and `index.json`.
+
+    Of sounds with labelled pieces (`segments.parquet` of the data set), `segments/` in it is a
+    cache of the same layers with a row per piece.
 
     Raises
     ------
@@ -127,10 +132,11 @@ def extract(
     ----------
     pool
         What one neuron's activation is: "cls" reads the class token; "mean" averages the patch
-        tokens; "spatial_mean" averages a convolutional map (or, the same, the patch tokens);
-        "auto" takes the class token where there is one, else the mean.
+        tokens, or the frames of a sound without its padding; "spatial_mean" averages a
+        convolutional map (or, the same, the patch tokens); "auto" takes the class token where
+        there is one, else the mean. A labelled piece of a sound is the mean of its own frames.
     batch_size
-        Pictures per forward pass; halved when the device's memory runs out.
+        Samples per forward pass; halved when the device's memory runs out.
     shard
         (i, n): the i-th of n consecutive pieces of the samples; `merge_shards` joins them.
 
@@ -154,9 +160,11 @@ def extract(
         "device": encoder.device,
         "batch_size": pick_batch_size(batch_size, encoder.device),
     }
+    pieces = _pieces(encoder, dataset, samples)
     with (
-        _Recorder(encoder, pool) as recorder,
+        _Recorder(encoder, pool, pieces) as recorder,
         ActivationCache.create(directory, len(samples), info) as cache,
+        _piece_cache(cache, pieces, info) as piece_cache,
     ):
         batches = run_batches(
             dataset,
@@ -164,24 +172,51 @@ def extract(
             encoder.preprocess,
             recorder.record,
             device=encoder.device,
+            read=encoder.reader(dataset),
             batch_size=batch_size,
             log=log,
         )
+        n = len(encoder.layers)
         for layers in batches:
-            _check_finite(layers, encoder.layer_names, samples[cache.written :])
-            cache.append(layers)
+            _check_finite(layers[:n], encoder.layer_names, samples[cache.written :])
+            cache.append(layers[:n])
+            if piece_cache is not None:
+                piece_cache.append(layers[n:])
+
+
+def _pieces(encoder: Encoder, dataset: Dataset, samples: np.ndarray) -> list | None:
+    """For each sample the (start, end) in seconds of its labelled pieces; None where none are."""
+    if encoder.rate is None or dataset.segments is None:
+        return None
+    pieces: list[list[tuple[float, float]]] = [[] for _ in samples]
+    first = int(samples[0])
+    for piece in dataset.segments.itertuples():
+        if first <= piece.sample <= samples[-1]:
+            pieces[piece.sample - first].append((piece.start, piece.end))
+    return pieces
+
+
+def _piece_cache(cache: _Writer, pieces: list | None, info: dict):
+    if pieces is None:
+        return nullcontext()
+    return ActivationCache.create(cache.directory / SEGMENTS, sum(map(len, pieces)), info)
 
 
 class _Recorder:
     """Hooks that pool the output of every layer as soon as it is computed."""
 
-    def __init__(self, encoder: Encoder, pool: str):
+    def __init__(self, encoder: Encoder, pool: str, pieces: list | None = None):
         if pool not in POOLS:
             raise StrataError(f"pool: {pool!r} is unknown; use one of {', '.join(POOLS)}")
         if pool == "cls" and not encoder.has_class_token:
             raise StrataError(f"{encoder.name}: pool: cls, but it has no class token; use mean")
-        self.encoder, self.pool = encoder, pool
+        if encoder.rate is not None and pool == "spatial_mean":
+            raise StrataError(f"{encoder.name}: pool: spatial_mean on sounds; use mean")
+        self.encoder, self.pool, self.pieces = encoder, pool, pieces
+        self.done = 0  # samples of earlier batches
+        self.frames: list[int] | None = None
         self.pooled: dict[str, torch.Tensor] = {}
+        self.pooled_pieces: dict[str, torch.Tensor] = {}
 
     def __enter__(self) -> _Recorder:
         self.handles = [
@@ -198,6 +233,8 @@ class _Recorder:
         def keep(module, inputs, output) -> None:
             states = output if hasattr(output, "ndim") else output[0]
             self.pooled[name] = self._pool(states)
+            if self.pieces is not None:
+                self.pooled_pieces[name] = _means(states, *self._spans())
 
         return keep
 
@@ -211,15 +248,46 @@ class _Recorder:
             return states.mean(dim=(2, 3))
         if self.pool == "cls" or (self.pool == "auto" and self.encoder.has_class_token):
             return states[:, 0]
+        if self.frames is not None:
+            places = range(len(self.frames))
+            return _means(states, places, [(0, length) for length in self.frames])
         return states[:, self.encoder.n_prefix_tokens :].mean(dim=1)
 
-    def record(self, pixels: torch.Tensor) -> list[np.ndarray]:
-        """Pooled activations of all layers for a batch, each (batch, features) float32."""
+    def _spans(self) -> tuple[list[int], list[tuple[int, int]]]:
+        """The clip of the batch and the frames of each labelled piece."""
+        config, rate = self.encoder.module.config, self.encoder.rate
+        clips, spans = [], []
+        for place, length in enumerate(self.frames):
+            for start, end in self.pieces[self.done + place]:
+                clips.append(place)
+                spans.append(frame_span(config, rate, start, end, length))
+        return clips, spans
+
+    def record(self, batch: torch.Tensor | list[torch.Tensor]) -> list[np.ndarray]:
+        """Pooled activations of all layers for a batch, each (batch, features) float32; behind
+        them, where there are labelled pieces, those of the pieces, each (pieces, features)."""
         import torch
 
+        if self.encoder.rate is not None:
+            self.frames = frame_counts(self.encoder.module.config, batch)
         with torch.inference_mode():
-            self.encoder.forward(pixels)
-        return [self.pooled[name].float().cpu().numpy() for name in self.encoder.layers]
+            self.encoder.forward(batch)
+        self.done += len(batch)
+        found = [*self.pooled.values(), *self.pooled_pieces.values()]
+        return [states.float().cpu().numpy() for states in found]
+
+
+def _means(states: torch.Tensor, clips: Sequence, spans: Sequence) -> torch.Tensor:
+    """Mean over the frames (start, end) of each span of its clip: states (clips, frames, features)
+    give (spans, features)."""
+    import torch
+    from torch.nn.functional import pad
+
+    clips = torch.as_tensor(list(clips), dtype=torch.long, device=states.device)
+    spans = torch.as_tensor(spans, dtype=torch.long, device=states.device).reshape(-1, 2)
+    sums = pad(states.double().cumsum(dim=1), (0, 0, 1, 0))
+    lengths = spans[:, 1] - spans[:, 0]
+    return (sums[clips, spans[:, 1]] - sums[clips, spans[:, 0]]) / lengths[:, None]
 
 
 def _check_finite(layers: Sequence[np.ndarray], names: Sequence[str], samples) -> None:
@@ -245,6 +313,9 @@ def merge_shards(directories: Sequence[str | Path], directory: str | Path) -> No
     with ActivationCache.create(directory, sum(map(len, caches)), info) as joined:
         for cache in caches:
             joined.append([cache.layer(i) for i in range(len(cache.layers))])
+        inner = [cache.directory / SEGMENTS for cache in caches]
+        if all(folder.is_dir() for folder in inner):
+            merge_shards(inner, joined.directory / SEGMENTS)
 
 
 def _sha256(path: Path) -> str:

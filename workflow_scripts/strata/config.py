@@ -38,6 +38,7 @@ def check_config(config: Mapping, base: str | Path = ".") -> None:
         check = {
             "concepts": _check_concepts_study,
             "convexity": _check_convexity_study,
+            "pruning": _check_pruning_study,
             "published_labels": _check_published_study,
         }
         check[study["kind"]](f"studies: {name}", study, config)
@@ -92,9 +93,12 @@ def _told(error) -> str:
 
 
 def _check_dataset(name: str, entry: Mapping) -> None:
-    splits = entry.get("splits")
-    if splits and abs(sum(splits.values()) - 1) > 1e-6:
-        raise StrataError(f"config, datasets: {name}: splits {dict(splits)} must add up to 1")
+    _check_shares(f"datasets: {name}", entry.get("splits"))
+    if entry["kind"] == "microspeech" and entry["speakers"] < len(entry["splits"]):
+        raise StrataError(
+            f"config, datasets: {name}: {entry['speakers']} speakers do not make "
+            f"{len(entry['splits'])} splits"
+        )
     layout = entry.get("layout", entry)
     if "pattern" in layout:
         try:
@@ -103,10 +107,21 @@ def _check_dataset(name: str, entry: Mapping) -> None:
             raise StrataError(f"config, datasets: {name}: pattern: {error}") from None
 
 
+def _check_shares(where: str, splits: Mapping[str, float] | str | None) -> None:
+    if isinstance(splits, Mapping) and abs(sum(splits.values()) - 1) > 1e-6:
+        raise StrataError(f"config, {where}: splits {dict(splits)} must add up to 1")
+
+
+def modality_of(entry: Mapping) -> str:
+    """What a data set holds: image, audio, table or triplets."""
+    kinds = {"microworld": "image", "microspeech": "audio", "triplets": "triplets"}
+    return kinds.get(entry["kind"]) or entry["modality"]
+
+
 def _check_triplets(where: str, entry: Mapping, config: Mapping) -> None:
     _known(entry["images"], config["datasets"], f"{where}: images", "data set")
     pictures = config["datasets"][entry["images"]]
-    if pictures.get("modality", "image") != "image" or pictures["kind"] == "triplets":
+    if modality_of(pictures) != "image":
         raise StrataError(f"config, {where}: images: {entry['images']!r} holds no images")
     if ("simulated" in entry) == ("triplets" in entry):
         raise StrataError(f"config, {where}: needs either simulated, or triplets (a file) and form")
@@ -141,12 +156,30 @@ def _check_model(name: str, entry: Mapping, config: Mapping) -> None:
         _known(task["dataset"], config["datasets"], f"{where}: finetune: dataset", "data set")
         dataset = config["datasets"][task["dataset"]]
         _check_label_column(f"{where}: finetune: target", task["target"], dataset)
-        splits = set(dataset.get("splits", {}))
-        if dataset["kind"] != "folder" and not {"train", "test"} <= splits:
+        if modality_of(dataset) != entry["modality"]:
             raise StrataError(
-                f"config, {where}: fine-tuning needs the splits train and test in data set "
-                f"{task['dataset']!r}"
+                f"config, {where}: finetune: dataset {task['dataset']!r} is of modality "
+                f"{modality_of(dataset)}, the model of {entry['modality']}"
             )
+        needed = ["train", *(["validation"] if "patience" in task else []), "test"]
+        _check_task(f"{where}: finetune", task, task["dataset"], dataset, needed)
+
+
+def _check_task(
+    where: str, task: Mapping, name: str, dataset: Mapping, needed: Iterable[str]
+) -> None:
+    """The splits and groups of something to be learned on data set `name`."""
+    splits = task.get("splits", "own")
+    _check_shares(where, splits)
+    if "apart" in task:
+        _check_label_column(f"{where}: apart", task["apart"], dataset)
+    there = dataset.get("splits") if splits == "own" else splits
+    if there is None and (dataset["kind"] == "folder" or "lists" in dataset.get("layout", {})):
+        return  # its files say
+    for split in needed:
+        if split not in (there or {}):
+            told = f"data set {name!r} has none" if splits == "own" else "splits names none"
+            raise StrataError(f"config, {where}: learning needs a split {split!r}, {told}")
 
 
 def _check_label_column(where: str, column: str, dataset: Mapping) -> None:
@@ -155,6 +188,10 @@ def _check_label_column(where: str, column: str, dataset: Mapping) -> None:
         from strata.data.microworld import FAMILIES
 
         _known(column, FAMILIES, where, "label column")
+    if dataset["kind"] == "microspeech":
+        from strata.data.microspeech import FAMILIES as SPOKEN
+
+        _known(column, SPOKEN, where, "label column")
     layout = dataset.get("layout", dataset)
     if "classes" in layout or (dataset["kind"] == "folder" and "labels" not in layout):
         if "pattern" not in layout:
@@ -170,7 +207,7 @@ def _check_concepts_study(where: str, study: Mapping, config: Mapping) -> None:
     for dataset in study["probing"]:
         _known(dataset, config["datasets"], f"{where}: probing", "data set")
         entry = config["datasets"][dataset]
-        if entry.get("modality", "image") != "image":
+        if modality_of(entry) != "image":
             raise StrataError(f"config, {where}: probing data set {dataset!r} holds no images")
         splits = entry.get("splits", {})
         if study["split"] != "all" and entry["kind"] == "microworld":
@@ -200,7 +237,7 @@ def _check_sizes(where: str, study: Mapping, config: Mapping) -> None:
 def _check_convexity_study(where: str, study: Mapping, config: Mapping) -> None:
     _known(study["dataset"], config["datasets"], f"{where}: dataset", "data set")
     dataset = config["datasets"][study["dataset"]]
-    if dataset.get("modality", "image") != "image" or dataset["kind"] == "triplets":
+    if modality_of(dataset) != "image":
         raise StrataError(f"config, {where}: dataset {study['dataset']!r} holds no images")
     if study["split"] != "all" and dataset["kind"] == "microworld":
         _known(study["split"], dataset["splits"], f"{where}: split", "split")
@@ -234,6 +271,49 @@ def _check_convexity_study(where: str, study: Mapping, config: Mapping) -> None:
     _check_comparisons(where, study)
 
 
+def _check_pruning_study(where: str, study: Mapping, config: Mapping) -> None:
+    _known(study["dataset"], config["datasets"], f"{where}: dataset", "data set")
+    dataset = config["datasets"][study["dataset"]]
+    if modality_of(dataset) not in ("image", "audio"):
+        raise StrataError(f"config, {where}: dataset {study['dataset']!r} holds no samples to show")
+    for family in study["families"]:
+        if "segments" not in dataset.get("layout", dataset):  # whose table has columns of its own
+            _check_label_column(f"{where}: families", family, dataset)
+    for target, task in study["tasks"].items():
+        _known(target, study["families"], f"{where}: tasks", "family of the study")
+        _check_label_column(f"{where}: tasks", target, dataset)
+        needed = ("train", "validation", "test")
+        _check_task(f"{where}: tasks: {target}", task, study["dataset"], dataset, needed)
+    for model in study["models"]:
+        _known(model, config["models"], f"{where}: models", "model")
+        if config["models"][model]["modality"] != modality_of(dataset):
+            raise StrataError(
+                f"config, {where}: {model!r} is of modality {config['models'][model]['modality']}, "
+                f"data set {study['dataset']!r} of {modality_of(dataset)}"
+            )
+    _check_comparisons(where, study)
+    for model in study["comparisons"]["pretraining"]:
+        if config["models"][model]["source"] == "timm":
+            raise StrataError(f"config, {where}: {model!r} is a timm model; transformers are cut")
+    for task, pairs in study["comparisons"].get("finetuned", {}).items():
+        _known(task, study["tasks"], f"{where}: comparisons: finetuned", "task of the study")
+        for model in pairs.values():
+            _check_same_task(f"{where}: comparisons: {model}", study, task, config["models"][model])
+
+
+def _check_same_task(where: str, study: Mapping, target: str, model: Mapping) -> None:
+    """A fine-tuned model is compared on samples that it was not trained on."""
+    tuned = model.get("finetune", {})
+    wanted = {"dataset": study["dataset"], "target": target, **study["tasks"][target]}
+    for key in ("dataset", "target", "splits", "apart"):
+        default = "own" if key == "splits" else None
+        if tuned.get(key, default) != wanted.get(key, default):
+            raise StrataError(
+                f"config, {where}: finetune: {key} is {tuned.get(key, default)!r}, the task's is "
+                f"{wanted.get(key, default)!r}"
+            )
+
+
 def names_of(datasets: Mapping, kind: str) -> list[str]:
     """Names of the data sets of a kind."""
     return [name for name, entry in datasets.items() if entry["kind"] == kind]
@@ -260,6 +340,9 @@ def _check_files(where: str, study: Mapping, config: Mapping, base: Path) -> Non
     if study["kind"] == "convexity":
         for name in [study["dataset"], *study["triplets"]]:
             _check_folder(name, config["datasets"][name], base)
+        _check_zoo(study, config, base)
+    if study["kind"] == "pruning":
+        _check_folder(study["dataset"], config["datasets"][study["dataset"]], base)
         _check_zoo(study, config, base)
     if study["kind"] != "concepts":
         return

@@ -1,11 +1,11 @@
-"""Pictures through a network in batches: loaded one batch ahead, halved when memory runs out."""
+"""Samples through a network in batches: loaded one batch ahead, halved when memory runs out."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
 
     from strata.data.manifest import Dataset
+
+    Batch = torch.Tensor | list[torch.Tensor]
 
 _AUTO_BATCH = {"cpu": 64, "cuda": 256}
 _SECONDS_BETWEEN_REPORTS = 20
@@ -35,7 +37,7 @@ def pick_device(device: str = "auto") -> str:
 
 
 def pick_batch_size(batch_size: int | str, device: str) -> int:
-    """Pictures per forward pass; "auto" starts from what suits the device."""
+    """Samples per forward pass; "auto" starts from what suits the device."""
     if batch_size == "auto":
         return _AUTO_BATCH.get(device, _AUTO_BATCH["cpu"])
     return int(batch_size)
@@ -44,58 +46,67 @@ def pick_batch_size(batch_size: int | str, device: str) -> int:
 def run_batches(
     dataset: Dataset,
     samples: Sequence[int],
-    preprocess: Callable[[list], torch.Tensor],
-    compute: Callable[[torch.Tensor], list[np.ndarray]],
+    preprocess: Callable[[list], Batch],
+    compute: Callable[[Batch], list[np.ndarray]],
     *,
     device: str,
+    read: Callable[[int], Any] | None = None,
     batch_size: int | str = "auto",
     log: Callable[[str], None] = print,
 ) -> Iterator[list[np.ndarray]]:
-    """`compute(pixels)` of all samples in order, a list of arrays (batch, ...) at a time.
+    """`compute(batch)` of all samples in order, a list of arrays (batch, ...) at a time.
 
-    The next batch is read and preprocessed while the present one is computed. A batch that does
-    not fit into the device's memory is halved, and so are those behind it.
+    `read` gets a sample, by default its picture; `preprocess` makes a tensor of pictures, or a list
+    of tensors of sounds. The next batch is read and preprocessed while the present one is computed.
+    A batch that does not fit into the device's memory is halved, and so are those behind it.
     """
     size, done = pick_batch_size(batch_size, device), 0
     progress = _Progress(len(samples), log)
+    read = read or dataset.image
 
-    def load(start: int) -> torch.Tensor:
-        return preprocess([dataset.image(int(i)) for i in samples[start : start + size]])
+    def load(start: int) -> Batch:
+        return preprocess([read(int(i)) for i in samples[start : start + size]])
 
     with ThreadPoolExecutor(max_workers=1) as reader:
         ahead = reader.submit(load, 0)
         while done < len(samples):
-            pixels = ahead.result()
-            following = done + len(pixels)
+            batch = ahead.result()
+            following = done + len(batch)
             if following < len(samples):
                 ahead = reader.submit(load, following)
-            for part, fitting in _halving(pixels, compute, device):
-                size = min(size, fitting) if fitting < len(pixels) else size
+            for part, fitting in _halving(batch, compute, device):
+                size = min(size, fitting) if fitting < len(batch) else size
                 yield part
             done = following
             progress.report(done)
 
 
 def _halving(
-    pixels: torch.Tensor, compute: Callable, device: str
+    batch: Batch, compute: Callable, device: str
 ) -> Iterator[tuple[list[np.ndarray], int]]:
     """Results of a batch, in as few pieces as memory allows, with the size that fitted."""
     import torch
 
-    fitting, start = len(pixels), 0
-    while start < len(pixels):
+    fitting, start = len(batch), 0
+    while start < len(batch):
         try:
-            part = compute(pixels[start : start + fitting].to(device))
+            part = compute(_moved(batch[start : start + fitting], device))
         except torch.OutOfMemoryError:
             if fitting == 1:
                 raise StrataError(
-                    f"one picture does not fit into the memory of {device}; use device: cpu"
+                    f"one sample does not fit into the memory of {device}; use device: cpu"
                 ) from None
             fitting = max(1, fitting // 2)
             torch.cuda.empty_cache()
             continue
         yield part, fitting
         start += fitting
+
+
+def _moved(batch: Batch, device: str) -> Batch:
+    if isinstance(batch, list):
+        return [part.to(device) for part in batch]
+    return batch.to(device)
 
 
 class _Progress:
@@ -110,4 +121,4 @@ class _Progress:
         if done == self.total or now - self.reported > _SECONDS_BETWEEN_REPORTS:
             self.reported = now
             rate = done / max(now - self.started, 1e-9)
-            self.log(f"{done}/{self.total} pictures, {rate:.0f} per second")
+            self.log(f"{done}/{self.total} samples, {rate:.0f} per second")

@@ -15,10 +15,14 @@ from typing import TYPE_CHECKING, Any
 from strata.compat import prepare_imports
 from strata.errors import StrataError
 from strata.inference import pick_device
+from strata.speech import frame_geometry, has_front_end, sound_processor, speech_forward
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import nn
+
+    from strata.data.manifest import Dataset
 
 PREPROCESSING = ("own", "imagenet")
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -40,26 +44,55 @@ _OTHER_TOKENS = ("reg_token", "register_tokens", "dist_token", "distillation_tok
 
 @dataclass(frozen=True)
 class Encoder:
-    """An image encoder in evaluation mode, with its layers and its preprocessing.
+    """An image or speech encoder in evaluation mode, with its layers and its preprocessing.
 
     `layers` maps a layer's name (its path in the module) to the module whose output is recorded;
-    `preprocess` turns PIL pictures into a tensor (batch, 3, height, width); `n_prefix_tokens`
-    counts the class and register tokens before the patches.
+    `preprocess` turns PIL pictures into a tensor (batch, 3, height, width), or sounds (samples,)
+    into a list of tensors; `n_prefix_tokens` counts the class and register tokens before the
+    patches; `rate` is the sample rate in Hz that a speech model wants, None for an image model.
     """
 
     name: str
     module: nn.Module
     layers: Mapping[str, nn.Module]
-    preprocess: Callable[[list], torch.Tensor]
-    forward: Callable[[torch.Tensor], Any]
+    preprocess: Callable[[list], Any]
+    forward: Callable[[Any], Any]
     n_prefix_tokens: int
     has_class_token: bool
     device: str
     sha256: str
+    rate: int | None = None
 
     @property
     def layer_names(self) -> list[str]:
         return list(self.layers)
+
+    def reader(self, dataset: Dataset) -> Callable[[int], Any]:
+        """How to get what the model sees of a sample of `dataset`: its picture, or its sound.
+
+        Raises StrataError for pictures before a speech model or the other way round; the reader
+        does for a sound that is shorter than one frame.
+        """
+        wanted = "image" if self.rate is None else "audio"
+        if dataset.modality != wanted:
+            raise StrataError(
+                f"{self.name} is a model of modality {wanted}, {dataset.info['name']} holds "
+                f"{dataset.modality}"
+            )
+        if self.rate is None:
+            return dataset.image
+        field = frame_geometry(self.module.config)[1]
+
+        def sound(sample: int) -> np.ndarray:
+            found = dataset.sound(sample, self.rate)
+            if len(found) < field:
+                raise StrataError(
+                    f"{dataset.place_of(sample)}: {len(found)} samples at {self.rate} Hz are less "
+                    f"than one frame of {self.name} ({field}); remove it or lengthen it"
+                )
+            return found
+
+        return sound
 
 
 def load_encoder(
@@ -69,17 +102,19 @@ def load_encoder(
     layers: Sequence[str | int] | None = None,
     preprocess: str = "own",
 ) -> Encoder:
-    """Load a timm or transformers image model from its folder, without any network.
+    """Load a timm or transformers image or speech model from its folder, without any network.
 
     Parameters
     ----------
     layers
         Paths of modules or numbers of found layers (from 0, negative from the end) instead of all.
         Found are: the blocks of a timm ViT, else timm's feature stages; in transformers the
-        encoder's blocks, or the stem and stages of a ResNet.
+        encoder's blocks (of speech models without their convolutions), or the stem and stages of
+        a ResNet.
     preprocess
         "own": as the model's configuration says; "imagenet": resize to 256/224 of the input
-        size, centre crop, ImageNet mean and deviation, as "From Colors to Classes" does for all.
+        size, centre crop, ImageNet mean and deviation, as "From Colors to Classes" does for all;
+        it means nothing for sounds.
 
     Raises
     ------
@@ -93,16 +128,23 @@ def load_encoder(
     module = module.eval().to(device)
     found = _timm_layers(module) if "architecture" in config else _transformers_layers(module)
     prefix = _prefix_tokens(module)
+    if has_front_end(module):
+        rate, prepare = sound_processor(directory)
+        forward = speech_forward(module)
+    else:
+        rate, prepare = None, _preprocessing(directory, config, module, preprocess)
+        forward = _forward(module, config)
     return Encoder(
         name=directory.name,
         module=module,
         layers=_chosen(module, found, layers, directory.name),
-        preprocess=_preprocessing(directory, config, module, preprocess),
-        forward=_forward(module, config),
+        preprocess=prepare,
+        forward=forward,
         n_prefix_tokens=sum(prefix.values()),
         has_class_token=any(name in prefix for name in _CLASS_TOKENS),
         device=device,
         sha256=_sha256(directory / "model.safetensors"),
+        rate=rate,
     )
 
 
@@ -232,9 +274,10 @@ def _transformers_layers(module: nn.Module) -> dict[str, nn.Module]:
     lists: dict[str, nn.Module] = {}
     for name, child in module.named_modules():
         inside = any(name.startswith(f"{outer}.") for outer in lists)
+        inside |= name.startswith("feature_extractor.")  # convolutions before the transformer
         if inside or not isinstance(child, torch.nn.ModuleList):
             continue
-        if len(child) > 1 and len({type(block) for block in child}) == 1:
+        if len({type(block) for block in child}) == 1:
             lists[name] = child
     if not lists:
         return {}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from strata.data.files import index_files
+from strata.data.files import index_files, read_segments
 from strata.data.manifest import write_dataset
 from strata.errors import StrataError
 
@@ -257,7 +257,8 @@ def download_dataset(
 
     The mirror is searched under `{mirror}/{name of the data set}/`. A data set of tables gets a
     manifest of its files; pictures and sounds are labelled as `spec["layout"]` says
-    (`strata.data.files.index_files`).
+    (`strata.data.files.index_files`); `layout["root"]` is the folder in `downloads` where they lie
+    (of an unpacked archive), `layout["segments"]` a table of labelled pieces of sounds.
     """
     directory, downloads = Path(directory), Path(downloads)
     files = remote_files(spec, base)
@@ -272,20 +273,26 @@ def download_dataset(
         "storage": "files",
         "checksums": {file.name: file.sha256 for file in files},
     }
+    segments = None
     if spec["modality"] == "table":
         import pandas as pd
 
         manifest = pd.DataFrame({"split": "all", "path": [file.name for file in files]})
     else:
+        layout = spec["layout"]
+        root = downloads / layout.get("root", ".")
+        info["root"] = os.path.relpath(root, directory)
         manifest = index_files(
-            downloads,
-            spec["layout"],
+            root,
+            layout,
             modality=spec["modality"],
             splits=spec.get("splits"),
             seed=seed,
             name=directory.name,
         )
-    write_dataset(directory, manifest, info)
+        if "segments" in layout:
+            segments = read_segments(root, layout["segments"], manifest)
+    write_dataset(directory, manifest, info, segments)
 
 
 def download_concepts(

@@ -38,7 +38,7 @@ class Utterance(NamedTuple):
 
 
 class Spoken(NamedTuple):
-    """Sound (int16, at `RATE`) and its phonemes up to the closing pause: (mnemonic, first sample)."""
+    """Sound (int16, at `RATE`) and its phonemes up to the last pause: (mnemonic, first sample)."""
 
     sound: np.ndarray
     phonemes: list[tuple[str, int]]

@@ -70,6 +70,35 @@ def index_files(
     return manifest
 
 
+def read_segments(root: str | Path, file: str, manifest: pd.DataFrame) -> pd.DataFrame:
+    """Labelled pieces of sounds (sample, start, end, a column per family) from a CSV table with the
+    columns path, start and end (seconds) and at least one of labels.
+
+    Raises StrataError for a table that is missing or lacks a column, a path that is no sample, or
+    a piece that ends before it starts.
+    """
+    table = Path(root) / file
+    if not table.is_file():
+        raise StrataError(f"{table}: no such table of segments")
+    pieces = pd.read_csv(table, dtype={"path": str})
+    missing = [column for column in ("path", "start", "end") if column not in pieces]
+    families = [column for column in pieces if column not in ("path", "start", "end")]
+    if missing or not families:
+        needed = f"no column {missing[0]!r}" if missing else "no column of labels"
+        raise StrataError(f"{table}: {needed}; it should have path, start, end and labels")
+    samples = dict(zip(manifest["path"], range(len(manifest)), strict=True))
+    pieces.insert(0, "sample", pieces["path"].map(samples))
+    wrong = np.flatnonzero(pieces["sample"].isna() | ~(pieces["start"] < pieces["end"]))
+    if len(wrong):
+        raise StrataError(
+            f"{table}, line {wrong[0] + 2}: {pieces['path'].iloc[wrong[0]]!r} should be a sample, "
+            "and start before end"
+        )
+    pieces[families] = pieces[families].astype("str")
+    pieces = pieces.astype({"sample": int, "start": float, "end": float})
+    return pieces.sort_values(["sample", "start"])[["sample", "start", "end", *families]]
+
+
 def _listed(folder: Path, root: Path, modality: str) -> list[str]:
     """Files of the modality below `folder`, as sorted paths below `root`."""
     found = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES[modality])
@@ -135,7 +164,7 @@ def _without(manifest: pd.DataFrame, skipped: Sequence[str], name: str) -> pd.Da
 
 
 def _listed_splits(root: Path, paths: pd.Series, lists: Mapping[str, str], name: str) -> np.ndarray:
-    """The split whose list names a path (relative to the list's folder), or train, for each path."""
+    """The split whose list names a path (relative to the list's folder), else train, for each."""
     result = np.full(len(paths), "train", dtype=object)
     for split, file in lists.items():
         if not (root / file).is_file():

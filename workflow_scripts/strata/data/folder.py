@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from strata.data.files import index_files
+from strata.data.files import index_files, read_segments
 from strata.data.manifest import write_dataset
+
+_LAYOUT = ("labels", "families", "family", "pattern", "lists", "skip")
 
 
 def index_folder(
@@ -15,7 +17,9 @@ def index_folder(
     """Index a `kind: folder` entry in `directory`; the files stay where they are.
 
     `spec` has `path` (relative to `base`), `modality`, and either `labels` (a CSV in that folder)
-    or class folders, whose names become the column `family` (by default `class`).
+    or class folders, whose names become the column `family` (by default `class`), or another of the
+    layouts of `strata.data.files.index_files`; and optionally `segments`, a table of labelled
+    pieces of sounds (`strata.data.files.read_segments`).
 
     Raises
     ------
@@ -24,7 +28,7 @@ def index_folder(
     """
     directory = Path(directory)
     root = (Path(base) / spec["path"]).resolve()
-    layout = {key: spec[key] for key in ("labels", "families", "family", "pattern") if key in spec}
+    layout = {key: spec[key] for key in _LAYOUT if key in spec}
     manifest = index_files(
         root,
         layout,
@@ -42,4 +46,5 @@ def index_folder(
         "source": str(root),
         "storage": "files",
     }
-    write_dataset(directory, manifest, info)
+    segments = read_segments(root, spec["segments"], manifest) if "segments" in spec else None
+    write_dataset(directory, manifest, info, segments)

@@ -59,6 +59,12 @@ class Dataset:
         path = self.directory / "segments.parquet"
         return pd.read_parquet(path) if path.is_file() else None
 
+    def place_of(self, sample: int) -> str:
+        """Where a sample comes from, for messages: its file, or its number."""
+        if "path" in self.manifest:
+            return str(self.root / self.manifest["path"].iloc[sample])
+        return f"{self.info['name']}, sample {sample}"
+
     def image(self, sample: int) -> Image:
         """Picture of a sample, in RGB.
 
@@ -90,7 +96,7 @@ class Dataset:
         if "index" not in self.manifest:
             return read_sound(self.root / self.manifest["path"].iloc[sample], rate)
         stored = self._stored[self.manifest["index"].iloc[sample]]
-        check_sound(stored, f"{self.info['name']}, sample {sample}")
+        check_sound(stored, self.place_of(sample))
         return resample(stored.astype(np.float32) / 32768, self.info["rate"], rate)
 
 

@@ -25,7 +25,7 @@ COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go
 ADDED = ("backward", "forward", "follow", "learn", "visual")
 AUXILIARY = ("bed", "bird", "cat", "dog", "happy", "house", "marvin", "sheila", "tree", "wow")
 VOCABULARY = (*DIGITS, *COMMANDS, *ADDED, *AUXILIARY)
-FAMILIES = ("word", "speaker", "phoneme")
+FAMILIES = ("word", "speaker", "voice", "phoneme")  # a phoneme is a piece of a clip
 LANGUAGE = "gmw/en-US"
 # Variants of espeak-ng that sound like people: no robots, whispers or croaks.
 VOICES = (
@@ -52,8 +52,8 @@ def make_microspeech(
     """Speak `words` by `speakers` in `takes` each.
 
     Returns the sounds, int16 (n, 16000) at 16 kHz; the manifest (index, split, word, speaker,
-    voice, take, snr in decibels); and the segments (sample, start and end in seconds, phoneme). The splits
-    are by speaker: nobody is heard in two of them.
+    voice, take, snr in decibels); and the segments (sample, start and end in seconds, phoneme). The
+    splits are by speaker: nobody is heard in two of them.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -205,10 +205,13 @@ FIGURES = {
 
 
 def models_of(study: Mapping, selection: str) -> list[str]:
-    """The models of a study's comparison: pretraining, convnets, pretrained (both), controls
-    (these and their random twins), random (the twins alone), finetuned (pretrained and fine-tuned
-    versions), tuned (the fine-tuned alone), heads (the
-    classifiers of the Euclidean measure) or every."""
+    """The models of a study's comparison.
+
+    pretraining, convnets, pretrained (both), controls (those that have random twins, with them),
+    with_twins (all pretrained and the twins), random (the twins alone), finetuned (pretrained and
+    fine-tuned versions), tuned (the fine-tuned alone), heads (the classifiers of the Euclidean
+    measure) or every.
+    """
     compared = study.get("comparisons", {})
     pretrained = [*compared.get("pretraining", []), *compared.get("convnets", [])]
     if selection == "pretrained":
@@ -216,6 +219,8 @@ def models_of(study: Mapping, selection: str) -> list[str]:
     if selection == "controls":
         twins = compared.get("controls", {})
         return [name for model in twins for name in (model, twins[model])]
+    if selection == "with_twins":
+        return [*pretrained, *compared.get("controls", {}).values()]
     if selection == "heads":
         return list(study.get("euclidean", {}).get("heads", {}))
     if selection == "every":
@@ -230,6 +235,63 @@ def models_of(study: Mapping, selection: str) -> list[str]:
     return list(compared.get(selection, []))
 
 
+# The measures of each kind of study that the paper takes numbers from, and the models (a selection
+# of `models_of`) that each is taken of.
+MEASURES = {
+    "concepts": {"labels": "every", "counts": "every", "shares": "every", "truth": "every"},
+    "published_labels": {"labels": "every", "counts": "every", "shares": "every"},
+    "convexity": {
+        "alignment": "every",
+        "convexity": "every",
+        "relation": "every",
+        "euclidean": "heads",
+        "transforms": "pretrained",
+    },
+    "pruning": {
+        "selection": "with_twins",
+        "convexity": "every",
+        "similarity": "pretraining",
+        "cuts": "pretraining",
+        "trained": "pretraining",
+        "comparison": "pretraining",
+        "cost": "pretraining",
+        "timing": "pretraining",
+    },
+}
+_NEEDS = {"truth": "vocabulary", "relation": "families", "transforms": "transforms"}
+_ONE_TABLE = ("relation", "comparison")  # of all models together
+
+
+def measures(study: Mapping) -> list[str]:
+    """The measures of a study that the paper takes numbers from."""
+    return [measure for measure in MEASURES[study["kind"]] if measured(study, measure)]
+
+
+def measured(study: Mapping, measure: str) -> list[str]:
+    """The models that a measure of a study is taken of; none where the study does not have it."""
+    needed = _NEEDS.get(measure)
+    if study["kind"] == "convexity" and measure == "convexity":
+        needed = "families"
+    if needed and not study.get(needed):
+        return []
+    return models_of(study, MEASURES[study["kind"]].get(measure, "every"))
+
+
+def stems(
+    study: Mapping, measure: str, models: Sequence[str] | None = None, seed: int = 0
+) -> list[str]:
+    """Names of the tables of a measure, without folder and suffix, for `models` (or all)."""
+    if measure in _ONE_TABLE:
+        return ["all"]
+    wanted = measured(study, measure)
+    if models is not None:
+        wanted = [model for model in models if model in wanted]
+    if measure != "trained":
+        return wanted
+    seeds = range(seed, seed + study["seeds"])
+    return [f"{m}.{task}.{number}" for m in wanted for task in study["tasks"] for number in seeds]
+
+
 def figure_names(study: Mapping) -> list[str]:
     """Names of the figures of a study, without the study's own name."""
     names = [
@@ -239,7 +301,7 @@ def figure_names(study: Mapping) -> list[str]:
         and models_of(study, entry.models)
         and (not entry.needs or study.get(entry.needs))
     ]
-    if study["kind"] == "convexity":
+    if study["kind"] in ("convexity", "pruning"):
         return [*names, "specimen"]
     pretrained = models_of(study, "pretrained")
     names += [f"scores_{model}" for model in pretrained]

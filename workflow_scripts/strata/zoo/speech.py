@@ -1,8 +1,8 @@
 """Speech transformers that learn from sound alone, by the objectives of wav2vec 2.0 and HuBERT.
 
 wav2vec 2.0 (Baevski et al. 2020): hidden frames are told from other frames of the same clip by
-their quantised features. HuBERT (Hsu et al. 2021): hidden frames' cluster is predicted, first clusters of
-MFCC, then of a layer of the model itself.
+their quantised features. HuBERT (Hsu et al. 2021): hidden frames' cluster is predicted, first
+clusters of MFCC, then of a layer of the model itself.
 """
 
 from __future__ import annotations

@@ -1,0 +1,169 @@
+"""Study 3: cut pretrained transformers where they are most convex, and fine-tune what is left."""
+
+PRUNINGS = names_of_kind("studies", kind="pruning")
+# Unfinished trainings lie outside of any declared output, so that a killed job goes on from them.
+CHECKPOINTS = "results/checkpoints"
+
+
+rule score_task_convexity:
+    input:
+        activations=studied("results/activations/{dataset}/{model}"),
+        manifest=studied("results/data/{dataset}/manifest.parquet"),
+    output:
+        "results/measures/{study}/{measure}/{model}.parquet",
+    log:
+        "results/logs/measures/{study}/{measure}/{model}.log",
+    wildcard_constraints:
+        study=one_of(PRUNINGS),
+        measure="selection|convexity",
+    conda:
+        "../envs/measures.yaml"
+    threads: config["threads"]["dissect"]
+    params:
+        # What a cut is chosen by must not see what it is tested on.
+        part=lambda wildcards: "train" if wildcards.measure == "selection" else "test",
+        tasks=lambda wildcards: study_of(wildcards)["tasks"],
+        families=lambda wildcards: study_of(wildcards)["families"],
+        options=lambda wildcards: {
+            key: study_of(wildcards)[key]
+            for key in ("n_neighbors", "pairs", "permutations", "bootstrap")
+        },
+        seed=config["seed"],
+    script:
+        "../workflow_scripts/score_task_convexity.py"
+
+
+rule compare_layers:
+    input:
+        manifest=studied("results/data/{dataset}/manifest.parquet"),
+        model=model_files(lambda wildcards: wildcards.model),
+    output:
+        "results/measures/{study}/similarity/{model}.parquet",
+    log:
+        "results/logs/measures/{study}/similarity/{model}.log",
+    wildcard_constraints:
+        study=one_of(PRUNINGS),
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]["extract"]
+    params:
+        samples=lambda wildcards: study_of(wildcards)["similarity_samples"],
+        tasks=lambda wildcards: study_of(wildcards)["tasks"],
+        device=config["device"],
+        batch_size=config["batch_size"],
+        seed=config["seed"],
+    script:
+        "../workflow_scripts/compare_layers.py"
+
+
+rule choose_cuts:
+    input:
+        convexity="results/measures/{study}/selection/{model}.parquet",
+        similarity="results/measures/{study}/similarity/{model}.parquet",
+    output:
+        "results/measures/{study}/cuts/{model}.parquet",
+    log:
+        "results/logs/measures/{study}/cuts/{model}.log",
+    wildcard_constraints:
+        study=one_of(PRUNINGS),
+    conda:
+        "../envs/measures.yaml"
+    params:
+        tasks=lambda wildcards: list(study_of(wildcards)["tasks"]),
+        seeds=lambda wildcards: training_seeds(study_of(wildcards)),
+        penalty=lambda wildcards: study_of(wildcards)["depth_penalty"],
+        every_depth=lambda wildcards: study_of(wildcards)["every_depth"],
+    script:
+        "../workflow_scripts/choose_cuts.py"
+
+
+rule finetune_cuts:
+    input:
+        cuts="results/measures/{study}/cuts/{model}.parquet",
+        manifest=studied("results/data/{dataset}/manifest.parquet"),
+        model=model_files(lambda wildcards: wildcards.model),
+    output:
+        "results/measures/{study}/trained/{model}.{task}.{seed}.parquet",
+    log:
+        "results/logs/measures/{study}/trained/{model}.{task}.{seed}.log",
+    wildcard_constraints:
+        study=one_of(PRUNINGS),
+        task=one_of(
+            dict.fromkeys(
+                task for name in PRUNINGS for task in config["studies"][name]["tasks"]
+            )
+        ),
+        seed=r"\d+",
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]["train"]
+    params:
+        spec=lambda wildcards: study_of(wildcards)["tasks"][wildcards.task],
+        training=lambda wildcards: study_of(wildcards)["training"],
+        checkpoints=f"{CHECKPOINTS}/{{study}}",
+        device=config["device"],
+        split_seed=config["seed"],
+    script:
+        "../workflow_scripts/finetune_cuts.py"
+
+
+rule compare_cuts:
+    input:
+        cuts=lambda wildcards: tables_of(wildcards.study, "cuts"),
+        trained=lambda wildcards: tables_of(wildcards.study, "trained"),
+    output:
+        "results/measures/{study}/comparison/all.parquet",
+    log:
+        "results/logs/measures/{study}/comparison/all.log",
+    wildcard_constraints:
+        study=one_of(PRUNINGS),
+    conda:
+        "../envs/measures.yaml"
+    params:
+        seed=config["seed"],
+    script:
+        "../workflow_scripts/compare_cuts.py"
+
+
+rule count_cost:
+    input:
+        manifest=studied("results/data/{dataset}/manifest.parquet"),
+        model=model_files(lambda wildcards: wildcards.model),
+    output:
+        "results/measures/{study}/cost/{model}.parquet",
+    log:
+        "results/logs/measures/{study}/cost/{model}.log",
+    wildcard_constraints:
+        study=one_of(PRUNINGS),
+    conda:
+        "../envs/torch.yaml"
+    params:
+        tasks=lambda wildcards: study_of(wildcards)["tasks"],
+        training=lambda wildcards: study_of(wildcards)["training"],
+        seed=config["seed"],
+    script:
+        "../workflow_scripts/count_cost.py"
+
+
+# Seconds are the one thing here that differs from run to run; nothing else runs meanwhile.
+rule time_cuts:
+    input:
+        manifest=studied("results/data/{dataset}/manifest.parquet"),
+        model=model_files(lambda wildcards: wildcards.model),
+    output:
+        "results/measures/{study}/timing/{model}.parquet",
+    log:
+        "results/logs/measures/{study}/timing/{model}.log",
+    wildcard_constraints:
+        study=one_of(PRUNINGS),
+    conda:
+        "../envs/torch.yaml"
+    threads: workflow.cores
+    params:
+        options=lambda wildcards: study_of(wildcards)["timing"],
+        tasks=lambda wildcards: study_of(wildcards)["tasks"],
+        training=lambda wildcards: study_of(wildcards)["training"],
+        device=config["device"],
+        seed=config["seed"],
+    script:
+        "../workflow_scripts/time_cuts.py"

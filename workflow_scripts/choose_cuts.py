@@ -1,0 +1,18 @@
+"""Which layers of a model to keep for each task, by each criterion."""
+
+from job import job
+
+with job(snakemake):
+    from strata.pruning.measures import choose_cuts
+    from strata.tables import read_measures, write_measures
+
+    params = snakemake.params
+    cuts = choose_cuts(
+        read_measures(snakemake.input.convexity),
+        read_measures(snakemake.input.similarity),
+        params.tasks,
+        seeds=params.seeds,
+        penalty=params.penalty,
+        every_depth=params.every_depth,
+    )
+    write_measures(cuts, snakemake.output[0])

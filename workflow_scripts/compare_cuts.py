@@ -1,0 +1,14 @@
+"""Accuracy of every criterion over seeds, and how the convexity cut compares with each."""
+
+from job import job
+
+with job(snakemake):
+    from strata.pruning.measures import compare_cuts
+    from strata.tables import read_measures, write_measures
+
+    measures = compare_cuts(
+        read_measures(snakemake.input.cuts),
+        read_measures(snakemake.input.trained),
+        seed=snakemake.params.seed,
+    )
+    write_measures(measures, snakemake.output[0])

@@ -1,0 +1,35 @@
+"""How alike the layers of a model are, on samples that its first task trains on."""
+
+from job import job
+
+with job(snakemake):
+    from pathlib import Path
+
+    import torch
+
+    from strata.data import open_dataset
+    from strata.models import load_encoder
+    from strata.pruning import layer_similarities
+    from strata.pruning.measures import similarity_measures
+    from strata.splits import tasks_of
+    from strata.tables import write_measures
+
+    torch.set_num_threads(snakemake.threads)
+    params = snakemake.params
+    dataset = open_dataset(Path(snakemake.input.manifest).parent)
+    tasks = tasks_of(dataset.manifest, params.tasks, params.seed, dataset.info["name"])
+    encoder = load_encoder(Path(snakemake.input.model[0]).parent, device=params.device)
+    found = layer_similarities(
+        encoder,
+        dataset,
+        next(iter(tasks.values())).some("train", params.samples, params.seed),
+        batch_size=params.batch_size,
+    )
+    measures = similarity_measures(
+        found,
+        encoder.layer_names,
+        model=snakemake.wildcards.model,
+        dataset=dataset.info["name"],
+        seed=params.seed,
+    )
+    write_measures(measures, snakemake.output[0])

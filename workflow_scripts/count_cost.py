@@ -1,0 +1,24 @@
+"""Parameters, multiply-accumulates and bytes of a model at every depth."""
+
+from job import job
+
+with job(snakemake):
+    from pathlib import Path
+
+    import torch
+
+    from strata.data import open_dataset
+    from strata.pruning.measures import cost_measures
+    from strata.tables import write_measures
+    from strata.zoo.tuning import Training
+
+    torch.set_num_threads(1)
+    params = snakemake.params
+    measures = cost_measures(
+        Path(snakemake.input.model[0]).parent,
+        open_dataset(Path(snakemake.input.manifest).parent),
+        next(iter(params.tasks)),
+        Training(**params.training),
+        seed=params.seed,
+    )
+    write_measures(measures, snakemake.output[0])

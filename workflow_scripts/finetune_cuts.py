@@ -1,0 +1,33 @@
+"""Fine-tune every cut of a model on a task, with one seed."""
+
+from job import job
+
+with job(snakemake):
+    import shutil
+    from pathlib import Path
+
+    import torch
+
+    from strata.data import open_dataset
+    from strata.pruning.measures import cuts_of, finetune_cuts
+    from strata.splits import Task
+    from strata.tables import read_measures, write_measures
+    from strata.zoo.tuning import Training
+
+    torch.set_num_threads(snakemake.threads)
+    params, wildcards = snakemake.params, snakemake.wildcards
+    dataset = open_dataset(Path(snakemake.input.manifest).parent)
+    name, seed = dataset.info["name"], int(wildcards.seed)
+    checkpoints = Path(params.checkpoints) / f"{wildcards.model}.{wildcards.task}.{seed}"
+    measures = finetune_cuts(
+        Path(snakemake.input.model[0]).parent,
+        dataset,
+        Task.of(dataset.manifest, wildcards.task, params.spec, params.split_seed, name),
+        cuts_of(read_measures(snakemake.input.cuts), wildcards.task, seed),
+        Training(**params.training),
+        seed=seed,
+        checkpoints=checkpoints,
+        device=params.device,
+    )
+    write_measures(measures, snakemake.output[0])
+    shutil.rmtree(checkpoints)

@@ -1,0 +1,118 @@
+"""Which layers to keep. Layers are numbered from 0; a choice is a tuple of those kept, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from strata.errors import StrataError
+
+RULES = ("most_convex", "one_standard_error", "depth_penalised")
+
+Layers = tuple[int, ...]
+
+
+def convexity_cut(
+    scores: Sequence[float],
+    rule: str = "most_convex",
+    errors: Sequence[float] | None = None,
+    penalty: float = 0.1,
+) -> int:
+    """Number of layers to keep: those up to the layer where the task's labels are most convex.
+
+    "Convexity-based Pruning of Speech Representation Models" (2024) cuts a pretrained model there,
+    puts a classification head on it and fine-tunes it.
+
+    Parameters
+    ----------
+    scores
+        Graph convexity (fractions) of the task's labels in each layer, from the first.
+    rule
+        "most_convex": the layer of the highest score, the first of several. "one_standard_error":
+        the first layer within one standard error of the highest score (Breiman et al. 1984, rule
+        for pruning trees). "depth_penalised": the highest score less `penalty` times the share of
+        the layers that are kept.
+    errors
+        Standard error of each score; needed by "one_standard_error" alone.
+
+    Raises
+    ------
+    StrataError
+        There are no scores, one is not finite, the rule is unknown, or its errors are missing.
+    """
+    values = np.asarray(scores, dtype=float)
+    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+        raise StrataError(f"a cut needs one finite score a layer, not {scores}")
+    best = int(np.argmax(values))
+    if rule == "most_convex":
+        return best + 1
+    if rule == "depth_penalised":
+        shares = np.arange(1, len(values) + 1) / len(values)
+        return int(np.argmax(values - penalty * shares)) + 1
+    if rule != "one_standard_error":
+        raise StrataError(f"cut: rule {rule!r} is unknown; use one of {', '.join(RULES)}")
+    errors = np.asarray(errors if errors is not None else (), dtype=float)
+    if errors.shape != values.shape or not np.isfinite(errors[best]):
+        raise StrataError("cut: one_standard_error needs the standard error of each score")
+    return int(np.argmax(values >= values[best] - errors[best])) + 1
+
+
+def check_depth(n: int, keep: int) -> None:
+    """Raise a StrataError unless 1 <= keep <= n."""
+    if not 1 <= keep <= n:
+        raise StrataError(f"keep {keep} layers: the model has {n}; keep 1 to {n}")
+
+
+def last_dropped(n: int, keep: int) -> Layers:
+    """The first `keep` of n layers."""
+    check_depth(n, keep)
+    return tuple(range(keep))
+
+
+def every_second_layer(n: int, keep: int) -> Layers:
+    """`keep` of n layers at equal distances from the first on; every second for n / 2."""
+    check_depth(n, keep)
+    return tuple(i * n // keep for i in range(keep))
+
+
+def random_layers(n: int, keep: int, seed: int) -> Layers:
+    """`keep` of n layers drawn at random, in their order."""
+    check_depth(n, keep)
+    drawn = np.random.default_rng(seed).choice(n, size=keep, replace=False)
+    return tuple(sorted(int(i) for i in drawn))
+
+
+def block_influence_layers(influence: Sequence[float], keep: int) -> Layers:
+    """The `keep` layers that change what passes them most (ShortGPT, Men et al. 2024)."""
+    n = len(influence)
+    check_depth(n, keep)
+    order = np.argsort(-np.asarray(influence, dtype=float), kind="stable")
+    return tuple(sorted(int(i) for i in order[:keep]))
+
+
+def angular_distance_layers(distance: np.ndarray, keep: int) -> Layers:
+    """All but the run of layers across which states turn least (Gromov et al. 2024).
+
+    `distance` (n + 1, n + 1) is between what enters layers, and leaves the last one: its element
+    (l, l + m) is the mean angle over tokens across the m layers from l on.
+    """
+    return _without_run(np.asarray(distance, dtype=float), keep)
+
+
+def cka_layers(cka: np.ndarray, keep: int) -> Layers:
+    """All but the run of layers across which linear CKA is highest.
+
+    `cka` (n + 1, n + 1) as `distance` of `angular_distance_layers`; the similarity of
+    "How Redundant Is the Transformer Stack in Speech Representation Models?" (2024).
+    """
+    return _without_run(1 - np.asarray(cka, dtype=float), keep)
+
+
+def _without_run(distance: np.ndarray, keep: int) -> Layers:
+    n = len(distance) - 1
+    check_depth(n, keep)
+    dropped = n - keep
+    across = [distance[start, start + dropped] for start in range(keep + 1)]
+    start = int(np.argmin(across))
+    return (*range(start), *range(start + dropped, n))

@@ -1,0 +1,122 @@
+"""Taking layers out of a transformer, so that what is left is an ordinary smaller model."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from strata.errors import StrataError
+from strata.models import find_layers
+from strata.pruning.criteria import check_depth
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def n_layers(model: nn.Module) -> int:
+    """Number of layers of a transformers encoder or classifier.
+
+    Raises StrataError for a model whose layers cannot be taken out.
+    """
+    return len(_stack(model)[1])
+
+
+def prune(model: nn.Module, keep: int | Iterable[int]) -> nn.Module:
+    """A smaller copy of a transformers model: the layers in `keep`, in their order.
+
+    Parameters
+    ----------
+    model
+        A speech or vision transformer, with or without a head; it is left as it is.
+    keep
+        Number of layers to keep from the first, or the numbers of the layers (from 0).
+
+    Returns
+    -------
+    A model of the same class whose configuration names the new depth: it saves, reloads and runs
+    with transformers alone. Behind a kept layer the states are those of the full model as long as
+    no layer before it was left out.
+
+    Raises
+    ------
+    StrataError
+        `keep` names no layer, one that is not there, or one twice; or the model is no stack of
+        layers of one kind, as a ResNet.
+    """
+    total = n_layers(model)
+    chosen = list(range(keep)) if isinstance(keep, int) else sorted(int(i) for i in keep)
+    check_depth(total, keep if isinstance(keep, int) else len(chosen))
+    wrong = [i for i in chosen if not 0 <= i < total]
+    if wrong or len(set(chosen)) < len(chosen):
+        raise StrataError(
+            f"keep {chosen}: layers are numbered 0 to {total - 1}, each can be kept once"
+        )
+    smaller = copy.deepcopy(model)
+    path, layers = _stack(smaller)
+    first = layers[0]
+    parent, _, name = path.rpartition(".")
+    setattr(smaller.get_submodule(parent), name, type(layers)([layers[i] for i in chosen]))
+    _hand_over_bias(first, layers[chosen[0]])
+    _set_depth(smaller, len(chosen))
+    return smaller
+
+
+def _stack(model: nn.Module) -> tuple[str, nn.ModuleList]:
+    """Path and modules of a model's layers."""
+    layers = find_layers(model)
+    stacks = {path.rpartition(".")[0] for path in layers}
+    name = type(model).__name__
+    if len(stacks) != 1 or not hasattr(_vision_half(model.config), "num_hidden_layers"):
+        raise StrataError(f"{name}: its layers cannot be taken out; prune transformers, not stages")
+    (path,) = stacks
+    whole = next(
+        full
+        for full, module in model.named_modules()
+        if module is not model and full.endswith(path) and len(layers) == _length(module)
+    )
+    return whole, model.get_submodule(whole)
+
+
+def _length(module: nn.Module) -> int:
+    return len(module) if hasattr(module, "__len__") else -1
+
+
+def _vision_half(config):
+    """The vision half of a CLIP configuration, or the configuration itself."""
+    return getattr(config, "vision_config", config)
+
+
+def _hand_over_bias(old: nn.Module, new: nn.Module) -> None:
+    """WavLM's first layer holds the relative positions that all layers share."""
+    before, after = getattr(old, "attention", None), getattr(new, "attention", None)
+    if before is not after and hasattr(before, "rel_attn_embed"):
+        after.rel_attn_embed = before.rel_attn_embed
+        after.has_relative_position_bias = True
+
+
+def _set_depth(model: nn.Module, depth: int) -> None:
+    """Write the depth into every configuration that the modules hold, each of its own making."""
+    renewed: dict[int, object] = {}
+    for module in model.modules():
+        config = getattr(module, "config", None)
+        if config is None:
+            continue
+        if id(config) not in renewed:
+            renewed[id(config)] = _with_depth(config, depth)
+        module.config = renewed[id(config)]
+
+
+def _with_depth(config, depth: int):
+    """A configuration with another number of layers; names of stages are made anew with it."""
+    if hasattr(config, "vision_config"):
+        changed = copy.deepcopy(config)
+        changed.vision_config.num_hidden_layers = depth
+        return changed
+    derived = ("stage_names", "out_features", "out_indices", "transformers_version")
+    content = {k: v for k, v in config.to_dict().items() if k not in derived}
+    changed = type(config)(**{**content, "num_hidden_layers": depth})
+    for private in ("_attn_implementation", "_attn_implementation_internal"):
+        if private in vars(config):
+            vars(changed)[private] = vars(config)[private]
+    return changed

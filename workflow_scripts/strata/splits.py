@@ -1,0 +1,148 @@
+"""Splits of a data set for learning: no sample, and where asked no group of samples, is in two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from strata.errors import StrataError
+
+
+@dataclass(frozen=True)
+class Task:
+    """A classification task: the column to be learned and the rows of each split."""
+
+    target: str
+    rows: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(cls, manifest: pd.DataFrame, target: str, spec: Mapping, seed: int, name: str) -> Task:
+        """From a configuration's entry (`splits`, `apart`), by `task_rows`; with validation."""
+        needed = ("train", "validation", "test")
+        return cls(target, task_rows(manifest, target, seed=seed, name=name, needed=needed, **spec))
+
+    def some(self, split: str, n: int, seed: int) -> np.ndarray:
+        """Up to n rows of a split, drawn at random, in order."""
+        rows = self.rows[split]
+        drawn = np.random.default_rng(seed).choice(rows, size=min(n, len(rows)), replace=False)
+        return np.sort(drawn)
+
+
+def tasks_of(manifest: pd.DataFrame, specs: Mapping, seed: int, name: str) -> dict[str, Task]:
+    """The tasks of a study's configuration: {column to be learned: task}."""
+    return {target: Task.of(manifest, target, spec, seed, name) for target, spec in specs.items()}
+
+
+def task_rows(
+    manifest: pd.DataFrame,
+    target: str,
+    splits: Mapping[str, float] | str = "own",
+    apart: str | None = None,
+    seed: int = 0,
+    name: str = "data set",
+    needed: Sequence[str] = ("train", "test"),
+) -> dict[str, np.ndarray]:
+    """Rows of each split of a task: {split: rows in order}.
+
+    Parameters
+    ----------
+    target
+        The column of labels to be learned.
+    splits
+        "own": the manifest's column `split`; or the share of each split, drawn anew: whole groups
+        of `apart` where it is given, else samples within each class of `target`.
+    apart
+        A column no value of which may be in two splits (speakers, when words are learned).
+    needed
+        The splits that must not be empty.
+
+    Raises
+    ------
+    StrataError
+        A column or a needed split is missing, a value of `apart` is in two splits, there
+        are fewer than two classes, a class is in no train split, or has too few samples to be in
+        every split.
+    """
+    for column in filter(None, (target, apart)):
+        if column not in manifest:
+            raise StrataError(f"{name}: no column {column!r}")
+    labels = manifest[target].to_numpy(dtype=str)
+    if splits == "own":
+        rows = {str(s): np.flatnonzero(manifest["split"] == s) for s in set(manifest["split"])}
+    elif apart is not None:
+        rows = _drawn_groups(manifest[apart].to_numpy(dtype=str), splits, seed, f"{name}: {apart}")
+    else:
+        rows = _drawn_within(labels, splits, seed, f"{name}: {target}")
+    _check_task(labels, rows, needed, f"{name}: {target}")
+    if apart is not None:
+        _check_apart(manifest[apart].to_numpy(dtype=str), rows, f"{name}: {apart}")
+    return rows
+
+
+def _drawn_groups(
+    groups: np.ndarray, shares: Mapping[str, float], seed: int, name: str
+) -> dict[str, np.ndarray]:
+    values = np.unique(groups)
+    if len(values) < len(shares):
+        raise StrataError(f"{name} has {len(values)} values, too few for {len(shares)} splits")
+    order = np.random.default_rng(seed).permutation(values)
+    parts = np.split(order, _ends(len(values), shares))
+    return {
+        split: np.flatnonzero(np.isin(groups, part))
+        for split, part in zip(shares, parts, strict=True)
+    }
+
+
+def _drawn_within(
+    labels: np.ndarray, shares: Mapping[str, float], seed: int, name: str
+) -> dict[str, np.ndarray]:
+    draw = np.random.default_rng(seed)
+    parts: dict[str, list[np.ndarray]] = {split: [] for split in shares}
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        if len(rows) < len(shares):
+            raise StrataError(
+                f"{name} {label!r} has {len(rows)} sample{'s'[: len(rows) != 1]}; each of the "
+                f"splits {', '.join(shares)} needs one"
+            )
+        pieces = np.split(draw.permutation(rows), _ends(len(rows), shares))
+        for split, piece in zip(shares, pieces, strict=True):
+            parts[split].append(piece)
+    return {split: np.sort(np.concatenate(pieces)) for split, pieces in parts.items()}
+
+
+def _ends(n: int, shares: Mapping[str, float]) -> np.ndarray:
+    """Where to cut n things into shares, with at least one in each."""
+    ends = np.round(np.cumsum(list(shares.values()))[:-1] * n).astype(int)
+    for i in range(len(ends)):
+        ends[i] = min(max(ends[i], (ends[i - 1] if i else 0) + 1), n - len(ends) + i)
+    return ends
+
+
+def _check_task(
+    labels: np.ndarray, rows: Mapping[str, np.ndarray], needed: Sequence[str], name: str
+) -> None:
+    for split in needed:
+        if not len(rows.get(split, ())):
+            raise StrataError(f"{name}: learning needs a {split!r} split, and it is empty")
+    known = set(labels[rows["train"]])
+    if len(known) < 2:
+        raise StrataError(f"{name} has only one class in the train split")
+    for split, chosen in rows.items():
+        if unseen := sorted(set(labels[chosen]) - known):
+            raise StrataError(f"{name} {unseen[0]!r} is in the {split} split, but not in train")
+
+
+def _check_apart(groups: np.ndarray, rows: Mapping[str, np.ndarray], name: str) -> None:
+    places: dict[str, str] = {}
+    for split, chosen in rows.items():
+        for group in sorted(set(groups[chosen])):
+            if group in places:
+                raise StrataError(
+                    f"{name} {group!r} is in the splits {places[group]} and {split}; give shares "
+                    "under splits to draw others"
+                )
+            places[group] = split

@@ -1,0 +1,26 @@
+"""Seconds of a forward pass and of an epoch of training, at every depth of a model."""
+
+from job import job
+
+with job(snakemake):
+    from pathlib import Path
+
+    from strata.data import open_dataset
+    from strata.pruning.measures import timing_measures
+    from strata.splits import tasks_of
+    from strata.tables import write_measures
+    from strata.zoo.tuning import Training
+
+    params = snakemake.params
+    dataset = open_dataset(Path(snakemake.input.manifest).parent)
+    tasks = tasks_of(dataset.manifest, params.tasks, params.seed, dataset.info["name"])
+    measures = timing_measures(
+        Path(snakemake.input.model[0]).parent,
+        dataset,
+        next(iter(tasks.values())),
+        Training(**params.training),
+        device=params.device,
+        seed=params.seed,
+        **params.options,
+    )
+    write_measures(measures, snakemake.output[0])
