@@ -1,4 +1,4 @@
-"""Show pictures of the probing set."""
+"""Show pictures or sounds of a study's data set."""
 
 from job import job
 
@@ -6,9 +6,15 @@ with job(snakemake):
     from pathlib import Path
 
     from strata.data import open_dataset
-    from strata.figures.pictures import picture_specimen, specimens
     from strata.figures.style import save
 
-    dataset = open_dataset(Path(snakemake.input.manifests[0]).parent)
-    figure, data = picture_specimen(specimens(dataset, n=16, seed=snakemake.params.seed))
+    dataset, seed = open_dataset(Path(snakemake.input.manifests[0]).parent), snakemake.params.seed
+    if dataset.modality == "audio":
+        from strata.figures.sounds import sound_specimen
+
+        figure, data = sound_specimen(dataset, n=8, seed=seed)
+    else:
+        from strata.figures.pictures import picture_specimen, specimens
+
+        figure, data = picture_specimen(specimens(dataset, n=16, seed=seed))
     save(figure, data, snakemake.output.pdf.removesuffix(".pdf"))

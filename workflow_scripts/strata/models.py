@@ -275,7 +275,7 @@ def _transformers_layers(module: nn.Module) -> dict[str, nn.Module]:
     for name, child in module.named_modules():
         inside = any(name.startswith(f"{outer}.") for outer in lists)
         inside |= name.startswith("feature_extractor.")  # convolutions before the transformer
-        if inside or not isinstance(child, torch.nn.ModuleList):
+        if inside or type(child) is not torch.nn.ModuleList:
             continue
         if len({type(block) for block in child}) == 1:
             lists[name] = child

@@ -38,6 +38,7 @@ class Entry:
 
 
 _CONVEXITY = ("convexity",)
+_PRUNING = ("pruning",)
 
 FIGURES = {
     "mean_shares": Entry(
@@ -162,7 +163,7 @@ FIGURES = {
         "Graph convexity before and after fine-tuning. Bands are {level} bootstrap intervals over "
         "samples.",
         needs="families",
-        kinds=_CONVEXITY,
+        kinds=("convexity", "pruning"),
     ),
     "finetuned_alignment": Entry(
         "alignment",
@@ -200,6 +201,59 @@ FIGURES = {
         "in which they take part, in each model's most aligned layer.",
         needs="compare_concepts",
         kinds=_CONVEXITY,
+    ),
+}
+
+FIGURES |= {
+    "cuts": Entry(
+        "selection+cuts",
+        "pruning.convexity_with_cuts",
+        "with_twins",
+        "Graph convexity by depth on the samples that tasks train on, for pretrained models and "
+        "their random twins (dashed), with the layers where the cuts fall. Bands are {level} "
+        "bootstrap intervals over samples.",
+        kinds=_PRUNING,
+    ),
+    "tradeoff": Entry(
+        "trained+cuts+cost",
+        "pruning.tradeoff",
+        "pretraining",
+        "Accuracy on unseen samples against compute, mean over seeds; grey, the first layers at "
+        "every depth with {level} intervals over seeds. Grey area: what comes before the first "
+        "layer and cannot be cut.",
+        kinds=_PRUNING,
+    ),
+    "curves": Entry(
+        "trained+cuts",
+        "pruning.curves",
+        "pretraining",
+        "Validation accuracy by epoch of fine-tuning, mean over seeds. Bands are {level} intervals "
+        "over seeds, for all layers and for the convexity cut.",
+        kinds=_PRUNING,
+    ),
+    "differences": Entry(
+        "comparison",
+        "pruning.differences",
+        "pretraining",
+        "Accuracy of the convexity cut less that of other choices of layers, paired by seed, with "
+        "{level} intervals. The criteria below the variants of the cut keep as many layers as it.",
+        kinds=_PRUNING,
+    ),
+    "layers": Entry(
+        "similarity",
+        "pruning.layer_similarity",
+        "pretraining",
+        "How alike the states between layers are: linear CKA of samples and mean angle over tokens "
+        "as a share of a half turn.",
+        kinds=_PRUNING,
+    ),
+    "cost": Entry(
+        "cost+timing",
+        "pruning.cost",
+        "pretraining",
+        "What a classifier costs at every depth. Dashed: the part before the first layer. Times are "
+        "medians with quartiles, on the machine that made this paper.",
+        kinds=_PRUNING,
     ),
 }
 
@@ -317,7 +371,7 @@ def caption(name: str, level: str = r"\StrataLevel{}") -> str:
     return {
         "scores": "Scores of the labels by layer, with the median (line) and mean (dashes).",
         "neurons": "Top-activating images of the best-labelled neurons of each layer.",
-        "specimen": "Images of the probing set.",
+        "specimen": "Samples of the data set.",
     }[name.partition("_")[0]]
 
 

@@ -17,6 +17,10 @@ FAMILY_COLORS = {
     "beit": "#E69F00",
     "data2vec": "#56B4E9",
     "vit": "#0072B2",
+    "ccc": "#CC79A7",
+    "wav2vec2": "#0072B2",
+    "hubert": "#D55E00",
+    "wavlm": "#009E73",
 }
 SPARE_COLORS = ("#8C510A", "#5E3C99", "#7A9A01", "#B2182B", "#01665E")
 _NAMES = {
@@ -27,6 +31,8 @@ _NAMES = {
     "beit": "BEiT",
     "data2vec": "data2vec",
     "vit": "ViT",
+    "hubert": "HuBERT",
+    "wavlm": "WavLM",
     "cub": "CUB",
     "bloodmnist": "BloodMNIST",
 }

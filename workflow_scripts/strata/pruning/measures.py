@@ -464,6 +464,9 @@ def compare_cuts(
     model "all" pool the pairs of all models and tasks; their p-values are also adjusted over the
     criteria (`p_adjusted`, Benjamini and Hochberg).
 
+    `same` counts the seeds in which the criterion keeps the same layers as the convexity cut: they
+    have no difference to tell, and are not pooled.
+
     Further criteria are made of the depths tried: oracle, the depth that validates best on average
     over seeds; and random_depth, the mean over all depths, which is what a depth drawn blindly
     would give.
@@ -473,16 +476,20 @@ def compare_cuts(
     for (model, task), mine in runs.groupby(["model", "family"], sort=False):
         wide = mine.pivot(index="seed", columns="criterion", values="accuracy")
         layers = mine.groupby("criterion")["layers"].mean()
+        texts = mine.pivot(index="seed", columns="criterion", values="kept")
         place = {"model": model, "family": task, "dataset": mine["dataset"].iloc[0]}
         for criterion in dict.fromkeys(mine["criterion"]):
             own = {**place, "concept": criterion, "layers": layers[criterion], "n": len(wide)}
+            same = (texts[criterion] == texts[CUT]).to_numpy()
+            own["same"] = int(same.sum())
             found = t_interval(wide[criterion].to_numpy())
             rows.append(own | {"metric": "accuracy"} | found._asdict())
             if criterion != CUT:
                 gains = (wide[CUT] - wide[criterion]).to_numpy()
-                pooled.setdefault(criterion, []).append(gains)
+                pooled.setdefault(criterion, []).append(gains[~same])
                 rows.append(own | {"metric": "difference"} | _compared(gains, seed, permutations))
-    place = {"model": "all", "family": "all", "dataset": runs["dataset"].iloc[0]}
+    place = {"model": "all", "family": "all", "dataset": runs["dataset"].iloc[0], "same": 0}
+    pooled = {name: gains for name, gains in pooled.items() if sum(map(len, gains))}
     together = [
         {**place, "concept": criterion, "layers": np.nan, "metric": "difference"}
         | {"n": sum(map(len, gains))}
@@ -516,6 +523,39 @@ def runs_by_criterion(cuts: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame
         runs = pd.concat([runs, *_depth_criteria(prefixes, trained, scores)])
     columns = ["model", "family", "dataset", "criterion", "seed", "layers", "kept", "accuracy"]
     return runs[columns].reset_index(drop=True)
+
+
+def tradeoff_points(cuts: pd.DataFrame, trained: pd.DataFrame, cost: pd.DataFrame) -> pd.DataFrame:
+    """A row per model, task (`family`) and criterion: accuracy (mean over seeds, t interval),
+    layers kept and multiply-accumulates; every depth is there as the criterion prefix."""
+    runs = runs_by_criterion(cuts, trained)
+    runs = runs[runs["criterion"] != "random_depth"]
+    tests = trained[trained["metric"] == "test_accuracy"]
+    keys = ["model", "family", "kept"]
+    scores = tests[[*keys, "seed", "value"]].rename(columns={"value": "accuracy"})
+    prefixes = cuts[cuts["metric"] == "prefix"]
+    prefixes = prefixes[[*keys, "value"]].merge(scores, on=keys)
+    prefixes = prefixes.rename(columns={"value": "layers"}).assign(criterion="prefix")
+    macs = {
+        (row.model, row.layer_index + 1): row.value
+        for row in cost[cost["metric"] == "macs"].itertuples()
+    }
+    rows = []
+    grouped = pd.concat([prefixes, runs]).groupby(
+        ["model", "family", "criterion", "layers"], sort=False
+    )
+    for (model, task, criterion, layers), mine in grouped:
+        found = t_interval(mine["accuracy"].to_numpy())
+        place = {"model": model, "family": task, "criterion": criterion, "layers": int(layers)}
+        rows.append(place | {"macs": macs[model, layers], "n": len(mine)} | found._asdict())
+    return pd.DataFrame(rows)
+
+
+def pareto_front(points: pd.DataFrame) -> pd.DataFrame:
+    """The points than which none is both cheaper and better, from the cheapest."""
+    ordered = points.sort_values(["macs", "value"], ascending=[True, False], kind="stable")
+    best = ordered["value"].cummax().shift(fill_value=-np.inf)
+    return ordered[ordered["value"] > best]
 
 
 def _depth_criteria(

@@ -1,0 +1,306 @@
+"""Figures of the study of pruning. Tables are those of `strata.pruning.measures`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from strata.figures import axes, style
+from strata.figures.convexity import family_name
+from strata.figures.models import ModelStyle
+from strata.pruning.measures import CUT, pareto_front, tradeoff_points
+from strata.stats import t_interval
+
+Styles = Mapping[str, ModelStyle]
+
+
+class Look(NamedTuple):
+    """How a criterion is called and drawn."""
+
+    label: str
+    color: str
+    marker: str
+
+
+CRITERIA = {
+    "full": Look("all layers", "#000000", "o"),
+    CUT: Look("most convex", "#D55E00", "*"),
+    "one_standard_error": Look("within one standard error", "#E69F00", "P"),
+    "depth_penalised": Look("depth-penalised", "#8C510A", "X"),
+    "every_second": Look("every second", "#0072B2", "s"),
+    "random": Look("random layers", "#767676", "v"),
+    "block_influence": Look("block influence", "#009E73", "^"),
+    "angular_distance": Look("angular distance", "#CC79A7", "<"),
+    "cka": Look("CKA", "#56B4E9", ">"),
+    "oracle": Look("oracle depth", "#000000", "D"),
+    "random_depth": Look("any depth (mean)", "#B8A500", "d"),
+}
+_VARIANTS = (CUT, "one_standard_error", "depth_penalised")
+_FRONT_END = "#EFEFEF"
+
+
+def _entry(name: str, **more) -> Line2D:
+    look = CRITERIA[name]
+    shape = {"linestyle": "", "marker": look.marker, "color": look.color, "ms": 4} | more
+    return Line2D([], [], label=look.label, **shape)
+
+
+def _pairs(rows: pd.DataFrame, styles: Styles) -> list[tuple[str, str]]:
+    """(model, task) pairs in the study's order: a row of panels per task."""
+    tasks = list(dict.fromkeys(rows["family"]))
+    return [(model, task) for task in tasks for model in styles if model in set(rows["model"])]
+
+
+def _grid(n: int, columns: int, row: float) -> tuple[Figure, list[Axes]]:
+    width = style.DOUBLE if n > 1 else style.SINGLE
+    figure = style.new_figure(width, 0.55 + row * -(-n // columns))
+    return figure, axes.panels(figure, n, columns, sharey=False)
+
+
+@style.styled
+def convexity_with_cuts(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
+    """Convexity of each family by layer, a panel each, with the layers where the cuts fall."""
+    rows = axes.select(table, styles, "graph_convexity")
+    families = list(dict.fromkeys(rows["family"]))
+    cuts = table[table["metric"].isin(_VARIANTS) & table["model"].isin(list(styles))]
+    figure, panels = _grid(len(families), len(families), 1.75)
+    drawn = [rows]
+    for i, (ax, family) in enumerate(zip(panels, families, strict=True)):
+        mine = rows[rows["family"] == family]
+        axes.model_lines(ax, mine, styles)
+        for name in reversed(_VARIANTS):
+            marks = mine.merge(
+                cuts.loc[
+                    (cuts["family"] == family) & (cuts["metric"] == name), ["model", "layer_index"]
+                ],
+                on=["model", "layer_index"],
+            )
+            look = CRITERIA[name]
+            size = 9 if name == CUT else 6
+            ax.plot(
+                marks["relative_depth"], marks["value"], linestyle="", marker=look.marker, ms=size,
+                color=look.color, mec="white", mew=0.6, zorder=4, clip_on=False,
+            )  # fmt: skip
+            drawn.append(marks.assign(metric=name))
+        axes.depth_axis(ax, axes.common_layers(mine))
+        axes.value_axis(ax, "graph convexity" if i == 0 else "")
+        ax.set_title(family_name(family))
+    entries = axes.handles(styles[m] for m in dict.fromkeys(rows["model"]))
+    marks = [_entry(name, ms=7 if name == CUT else 5) for name in _VARIANTS]
+    axes.legend_above(figure, [*entries, *marks], 4)
+    return figure, axes.drawn(pd.concat(drawn), "metric", "family")
+
+
+@style.styled
+def tradeoff(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
+    """Test accuracy against multiply-accumulates, a panel per model and task."""
+    trained = table[table["metric"].isin(["test_accuracy", "validation_accuracy"])]
+    cuts = table[table["metric"].isin([*CRITERIA, "prefix"])]
+    points = tradeoff_points(cuts, trained, table)
+    front = {
+        row.model: row.value for row in table[table["metric"] == "front_end_macs"].itertuples()
+    }
+    pairs = _pairs(points, styles)
+    columns = max(2, len(dict.fromkeys(model for model, _ in pairs)))
+    figure, panels = _grid(len(pairs), columns, 1.9)
+    for i, (ax, (model, task)) in enumerate(zip(panels, pairs, strict=True)):
+        mine = points[(points["model"] == model) & (points["family"] == task)]
+        _tradeoff_panel(ax, mine, front[model])
+        ax.set_title(f"{styles[model].label}, {family_name(task)}")
+        axes.value_axis(ax, "test accuracy" if i % columns == 0 else "")
+        if i + columns >= len(pairs):
+            ax.set_xlabel("multiply-accumulates (millions)")
+    shown = [name for name in CRITERIA if name in set(points["criterion"])]
+    entries = [_entry(name, mfc="none" if name == "oracle" else None) for name in shown]
+    entries += [
+        Line2D([], [], color=style.GREY, marker=".", label="first layers, every depth"),
+        Line2D([], [], color="#000000", lw=0.8, linestyle=(0, (2, 1.5)), label="Pareto front"),
+        Patch(color=_FRONT_END, label="front end"),
+    ]
+    axes.legend_above(figure, entries, 5)
+    return figure, points.reset_index(drop=True)
+
+
+def _tradeoff_panel(ax: Axes, points: pd.DataFrame, front_end: float) -> None:
+    scaled = points.assign(macs=points["macs"] / 1e6)
+    top = scaled["macs"].max()
+    ax.axvspan(0, front_end / 1e6, color=_FRONT_END, lw=0, zorder=0)
+    prefix = scaled[scaled["criterion"] == "prefix"]
+    if len(prefix):
+        ax.plot(prefix["macs"], prefix["value"], color=style.GREY, marker=".", lw=1)
+        band = {"color": style.GREY, "alpha": 0.16, "linewidth": 0}
+        ax.fill_between(prefix["macs"], prefix["low"], prefix["high"], **band)
+    front = pareto_front(scaled)
+    ax.step(
+        [*front["macs"], top], [*front["value"], front["value"].iloc[-1]], where="post",
+        color="#000000", lw=0.8, linestyle=(0, (2, 1.5)),
+    )  # fmt: skip
+    chosen = [name for name in CRITERIA if name in set(scaled["criterion"])]
+    for name in sorted(chosen, key=lambda name: name in (CUT, "oracle")):
+        point, look = scaled[scaled["criterion"] == name].iloc[0], CRITERIA[name]
+        hollow = {"mfc": "none", "ms": 7.5, "mew": 0.9} if name == "oracle" else {"ms": 4.5}
+        hollow |= {"ms": 8} if name == CUT else {}
+        ax.plot(point["macs"], point["value"], marker=look.marker, color=look.color, **hollow)
+    ax.set_xlim(0, 1.05 * top)
+
+
+@style.styled
+def curves(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
+    """Validation accuracy by epoch, mean over seeds, a panel per model and task."""
+    cuts = table[table["metric"].isin(list(CRITERIA))]
+    epochs = table[table["metric"] == "validation_curve"]
+    keys = ["model", "family", "kept"]
+    fixed = cuts.loc[cuts["metric"] != "random", [*keys, "metric"]].merge(
+        epochs[[*keys, "seed", "epoch", "value"]], on=keys
+    )
+    drawn_layers = cuts.loc[cuts["metric"] == "random", [*keys, "seed", "metric"]].merge(
+        epochs[[*keys, "seed", "epoch", "value"]], on=[*keys, "seed"]
+    )
+    rows = []
+    grouped = pd.concat([fixed, drawn_layers]).groupby(
+        ["model", "family", "metric", "epoch"], sort=False
+    )
+    for (model, task, name, epoch), mine in grouped:
+        found = t_interval(mine["value"].to_numpy())
+        place = {"model": model, "family": task, "criterion": name, "epoch": int(epoch)}
+        rows.append(place | {"n": len(mine)} | found._asdict())
+    data = pd.DataFrame(rows)
+    pairs = _pairs(data, styles)
+    columns = max(2, len(dict.fromkeys(model for model, _ in pairs)))
+    figure, panels = _grid(len(pairs), columns, 1.7)
+    for i, (ax, (model, task)) in enumerate(zip(panels, pairs, strict=True)):
+        mine = data[(data["model"] == model) & (data["family"] == task)]
+        _curve_panel(ax, mine)
+        ax.set_title(f"{styles[model].label}, {family_name(task)}")
+        axes.value_axis(ax, "validation accuracy" if i % columns == 0 else "")
+        if i + columns >= len(pairs):
+            ax.set_xlabel("epoch")
+    shown = [name for name in CRITERIA if name in set(data["criterion"])]
+    entries = [_entry(name, linestyle="-", ms=3) for name in shown]
+    axes.legend_above(figure, entries, 5)
+    return figure, data
+
+
+def _curve_panel(ax: Axes, rows: pd.DataFrame) -> None:
+    for name, look in CRITERIA.items():
+        mine = rows[rows["criterion"] == name].sort_values("epoch")
+        if mine.empty:
+            continue
+        main = name in ("full", CUT)
+        ax.plot(
+            mine["epoch"], mine["value"], color=look.color, marker=look.marker,
+            lw=1.6 if main else 0.8, ms=3 if main else 2, zorder=3 if main else 2,
+        )  # fmt: skip
+        if main:
+            band = {"color": look.color, "alpha": 0.14, "linewidth": 0}
+            ax.fill_between(mine["epoch"], mine["low"], mine["high"], **band)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+
+
+@style.styled
+def differences(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
+    """Accuracy of the convexity cut less that of each other choice, paired by seed."""
+    rows = table[table["metric"] == "difference"]
+    names = [name for name in reversed(CRITERIA) if name in set(rows["concept"])]
+    pairs = [*_pairs(rows[rows["model"] != "all"], styles), ("all", "all")]
+    figure = style.new_figure(style.DOUBLE, 0.55 + 0.17 * len(names))
+    grid = figure.subplots(1, len(pairs), sharey=True)
+    for ax, (model, task) in zip(np.atleast_1d(grid), pairs, strict=True):
+        mine = rows[(rows["model"] == model) & (rows["family"] == task)].set_index("concept")
+        for place, name in enumerate(names):
+            if name in mine.index:
+                _difference(ax, place, mine.loc[name], CRITERIA[name].color)
+        ax.axvline(0, color=style.GREY, lw=0.7, zorder=1)
+        ax.set_yticks(range(len(names)), [CRITERIA[name].label for name in names])
+        ax.set_ylim(-0.6, len(names) - 0.4)
+        ax.grid(axis="x")
+        ax.tick_params(axis="x", labelsize=6)
+        label = f"{styles[model].label},\n{family_name(task)}" if model != "all" else "all\npooled"
+        ax.set_title(label)
+    figure.supxlabel("accuracy of the convexity cut less that of the other", fontsize=7)
+    columns = ["model", "family", "concept", "value", "low", "high", "n", "same", "p_value"]
+    return figure, rows[[*columns, "p_adjusted"]].reset_index(drop=True)
+
+
+def _difference(ax: Axes, place: int, row: pd.Series, color: str) -> None:
+    if row["same"] == row["n"]:
+        ax.text(0, place, "same layers", fontsize=5.5, color=style.GREY, ha="center", va="center",
+                bbox={"fc": "white", "ec": "none", "pad": 0.8}, zorder=2)  # fmt: skip
+        return
+    ax.plot([row["low"], row["high"]], [place, place], color=color, lw=1.2)
+    ax.plot(row["value"], place, marker="o", ms=3.5, color=color)
+
+
+@style.styled
+def layer_similarity(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
+    """CKA and angular distance between what enters layers, a column per model."""
+    metrics = {"cka": "CKA", "angular_distance": "angular distance"}
+    rows = table[table["metric"].isin(list(metrics)) & table["model"].isin(list(styles))]
+    models = [model for model in styles if model in set(rows["model"])]
+    figure = style.new_figure(style.DOUBLE, 1.75)
+    grid = figure.subplots(1, 2 * len(models), squeeze=False)[0]
+    for i, metric in enumerate(metrics):
+        top = 1.0 if metric == "cka" else rows.loc[rows["metric"] == metric, "value"].max()
+        for j, model in enumerate(models):
+            ax = grid[i * len(models) + j]
+            mine = rows[(rows["model"] == model) & (rows["metric"] == metric)]
+            matrix = mine.pivot(index="layer_index", columns="other", values="value").to_numpy()
+            image = ax.imshow(matrix, cmap="viridis", vmin=0, vmax=top, origin="lower")
+            places = range(0, len(matrix), 2)
+            names = ["in" if place == 0 else str(place) for place in places]
+            ax.set_xticks(places, names)
+            ax.set_yticks(places, names if j == 0 else [""] * len(names))
+            ax.grid(False)
+            ax.set_title(f"{styles[model].label}\n{metrics[metric]}")
+            ax.set_xlabel("after layer")
+        bar = figure.colorbar(image, ax=list(grid[i * len(models) : (i + 1) * len(models)]))
+        bar.ax.tick_params(labelsize=6)
+        bar.outline.set_visible(False)
+    columns = ["model", "metric", "layer", "layer_index", "other", "value", "n"]
+    return figure, rows[columns].reset_index(drop=True)
+
+
+_COSTS = {
+    "parameters": ("parameters (thousands)", 1e-3, "front_end_parameters"),
+    "macs": ("multiply-accumulates (millions)", 1e-6, "front_end_macs"),
+    "file_bytes": ("file (MB)", 1e-6, None),
+    "memory_bytes": ("peak memory of a pass (MB)", 1e-6, None),
+    "latency": ("latency (ms)", 1e3, None),
+    "epoch_seconds": ("training (seconds an epoch)", 1.0, None),
+}
+
+
+@style.styled
+def cost(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
+    """What each depth costs, a panel per quantity; dashed, the part before the first layer."""
+    rows = axes.select(table, styles, None)
+    figure, panels = _grid(len(_COSTS), 3, 1.35)
+    for i, (ax, (metric, (label, scale, front))) in enumerate(
+        zip(panels, _COSTS.items(), strict=True)
+    ):
+        for name, model in styles.items():
+            mine = rows[(rows["model"] == name) & (rows["metric"] == metric)]
+            depth = mine["layer_number"].to_numpy()
+            ax.plot(depth, mine["value"] * scale, color=model.color, marker=model.marker)
+            low, high = (mine[side].to_numpy(float) * scale for side in ("low", "high"))
+            ax.fill_between(depth, low, high, color=model.color, alpha=0.16, linewidth=0)
+            if front:
+                value = rows.loc[(rows["model"] == name) & (rows["metric"] == front), "value"]
+                ax.axhline(value.iloc[0] * scale, color=model.color, lw=0.9, linestyle=(0, (4, 2)))
+        ax.set_ylim(bottom=0)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        axes.value_axis(ax)
+        ax.set_title(label)
+        if i >= len(_COSTS) - 3:
+            ax.set_xlabel("layers kept")
+    entries = axes.handles(styles.values())
+    dashed = Line2D([], [], color=style.GREY, lw=0.9, linestyle=(0, (4, 2)), label="front end")
+    axes.legend_above(figure, [*entries, dashed], 4)
+    return figure, axes.drawn(rows, "metric")

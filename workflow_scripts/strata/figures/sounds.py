@@ -1,0 +1,60 @@
+"""Sounds of a data set as spectrograms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from strata.data.manifest import KEY_COLUMNS, Dataset
+from strata.figures import style
+
+_RATE = 16000
+
+
+@style.styled
+def sound_specimen(dataset: Dataset, n: int = 8, seed: int = 0) -> tuple[Figure, pd.DataFrame]:
+    """Spectrograms of random sounds with their labels, and the borders of labelled pieces."""
+    from scipy.signal import spectrogram
+
+    shown = np.random.default_rng(seed).permutation(len(dataset))[:n]
+    families = [column for column in dataset.manifest if column not in KEY_COLUMNS][:2]
+    columns = 4
+    rows = -(-len(shown) // columns)
+    figure = style.new_figure(style.DOUBLE, 1.15 * rows + 0.2)
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    drawn = []
+    for place, (ax, sample) in enumerate(zip(grid, shown, strict=False)):
+        sound = dataset.sound(int(sample), _RATE)
+        frequency, _, power = spectrogram(sound, _RATE, nperseg=400, noverlap=240, nfft=512)
+        level = 10 * np.log10(power + 1e-10)
+        extent = (0, len(sound) / _RATE, 0, frequency[-1] / 1000)
+        ax.imshow(level, origin="lower", aspect="auto", extent=extent, cmap="magma",
+                  vmin=level.max() - 70, vmax=level.max())  # fmt: skip
+        ax.grid(False)
+        labels = dataset.manifest.iloc[sample]
+        ax.set_title(", ".join(str(labels[family]) for family in families))
+        pieces = _pieces(dataset, int(sample))
+        for piece in pieces.itertuples():
+            ax.axvline(piece.start, color="white", lw=0.5)
+            ax.axvline(piece.end, color="white", lw=0.5)
+            middle = (piece.start + piece.end) / 2
+            ax.text(middle, 7.3, piece.label, color="white", fontsize=6, ha="center", va="center")
+        if place % columns == 0:
+            ax.set_ylabel("kHz")
+        if place + columns >= len(shown):
+            ax.set_xlabel("seconds")
+        drawn.append({"sample": sample, **{family: labels[family] for family in families},
+                      "pieces": " ".join(pieces["label"])})  # fmt: skip
+    for ax in grid[len(shown) :]:
+        ax.remove()
+    return figure, pd.DataFrame(drawn)
+
+
+def _pieces(dataset: Dataset, sample: int) -> pd.DataFrame:
+    """Start, end and first label of the pieces of a sample."""
+    if dataset.segments is None:
+        return pd.DataFrame({"start": [], "end": [], "label": []})
+    mine = dataset.segments[dataset.segments["sample"] == sample]
+    family = next(c for c in mine if c not in ("sample", "start", "end"))
+    return mine[["start", "end"]].assign(label=mine[family])
