@@ -20,12 +20,8 @@ with job(snakemake):
                 files.setdefault(path.parts[3], []).append(path)
         measures = {measure: read_measures(paths) for measure, paths in files.items()}
         styles = describe_models(study["models"], params.models, study.get("comparisons"))
-        if study["kind"] == "convexity":
-            values |= paper.convexity_values(name, study, measures, styles)
-            table = paper.profile_table(measures["alignment"], "accuracy", styles, shown=3)
-        else:
-            values |= paper.study_values(name, study, measures, styles)
-            table = paper.counts_table(measures["counts"], styles)
+        found, table = paper.numbers_of(name, study, measures, styles)
+        values |= found
         if study["kind"] == "concepts":
             entry = params.concept_sets[study["concept_set"]]
             path = entry.get("path", f"results/concepts/{study['concept_set']}.txt")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from strata.figures.catalogue import FIGURES, caption, draw, figure_names
-from strata.figures.models import FAMILY_COLORS, describe_models
+from strata.figures.models import FAMILY_COLORS, SPEECH_COLORS, describe_models
 from strata.figures.style import CATEGORY_COLORS, category_colors, new_figure, save
 from strata.paper import (
     appendix,
@@ -127,7 +127,11 @@ DEUTAN = np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02
 PROTAN = np.array([[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]])
 
 
-@pytest.mark.parametrize("palette", [FAMILY_COLORS, CATEGORY_COLORS], ids=["models", "categories"])
+@pytest.mark.parametrize(
+    "palette",
+    [FAMILY_COLORS, SPEECH_COLORS, CATEGORY_COLORS],
+    ids=["models", "speech", "categories"],
+)
 @pytest.mark.parametrize("vision", [np.eye(3), DEUTAN, PROTAN], ids=["full", "deutan", "protan"])
 def test_colours_can_be_told_apart_without_a_cone(palette, vision):
     seen = {}

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 from strata.compat import prepare_imports
 from strata.errors import StrataError
 from strata.inference import pick_device
-from strata.speech import frame_geometry, has_front_end, sound_processor, speech_forward
+from strata.speech import (
+    frame_geometry,
+    has_front_end,
+    sound_processor,
+    speech_forward,
+    write_sound_processor,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -374,7 +380,8 @@ def fetch(
     It is taken from `spec["path"]` (a local folder), else from `{mirror}/models/{id}` when the
     mirror is a folder that has it, else from the hub at `spec["revision"]`. Only safetensors are
     kept; where a repository has none, its `pytorch_model.bin` is read with `weights_only` and
-    written as safetensors.
+    written as safetensors. `spec["processor"]` (`sampling_rate`, `do_normalize`) says how sounds
+    are prepared where a speech model's repository does not.
 
     Raises
     ------
@@ -388,6 +395,8 @@ def fetch(
     try:
         source = _copy_local(spec, temporary, mirror, name) or _download(spec, temporary, name)
         _safetensors_only(temporary, name)
+        if "processor" in spec and not (temporary / "preprocessor_config.json").is_file():
+            write_sound_processor(temporary, **spec["processor"])
         load_encoder(temporary, device="cpu", layers=spec.get("layers"))
         card = {
             "name": name,

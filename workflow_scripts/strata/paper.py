@@ -66,6 +66,22 @@ class Verbatim(str):
     """LaTeX that `number` must not escape."""
 
 
+def numbers_of(
+    name: str, study: Mapping, measures: Mapping[str, pd.DataFrame], styles: Mapping
+) -> tuple[dict[str, object], str]:
+    """The macros and the table of a study, by its kind."""
+    if study["kind"] == "pruning":
+        from strata.paper_pruning import pruning_table, pruning_values
+
+        values = pruning_values(name, study, measures, styles)
+        return values, pruning_table(measures, styles)
+    if study["kind"] == "convexity":
+        values = convexity_values(name, study, measures, styles)
+        return values, profile_table(measures["alignment"], "accuracy", styles, shown=3)
+    values = study_values(name, study, measures, styles)
+    return values, counts_table(measures["counts"], styles)
+
+
 def study_values(
     name: str, study: Mapping, measures: Mapping[str, pd.DataFrame], styles: Mapping
 ) -> dict[str, object]:

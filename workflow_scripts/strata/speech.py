@@ -8,6 +8,7 @@ clip's features therefore do not depend on the clips beside it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +62,22 @@ def sound_processor(directory: Path) -> tuple[int, Callable[[Sequence[np.ndarray
         return [torch.as_tensor(np.asarray(clip, dtype=np.float32)) for clip in found]
 
     return rate, prepare
+
+
+def write_sound_processor(directory: Path, sampling_rate: int, do_normalize: bool = True) -> None:
+    """The file that transformers' AutoFeatureExtractor reads: rate in Hz, and whether each sound is
+    scaled to mean 0 and deviation 1."""
+    processor = {
+        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+        "feature_size": 1,
+        "sampling_rate": sampling_rate,
+        "padding_value": 0.0,
+        "padding_side": "right",
+        "do_normalize": do_normalize,
+        "return_attention_mask": True,
+    }
+    text = json.dumps(processor, indent=2, sort_keys=True) + "\n"
+    (directory / "preprocessor_config.json").write_text(text)
 
 
 def frames_of(module: nn.Module, clips: Sequence[torch.Tensor]) -> list[torch.Tensor]:

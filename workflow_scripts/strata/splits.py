@@ -101,7 +101,7 @@ def _drawn_within(
 ) -> dict[str, np.ndarray]:
     draw = np.random.default_rng(seed)
     parts: dict[str, list[np.ndarray]] = {split: [] for split in shares}
-    for label in np.unique(labels):
+    for label in np.unique(labels).tolist():
         rows = np.flatnonzero(labels == label)
         if len(rows) < len(shares):
             raise StrataError(
@@ -128,18 +128,18 @@ def _check_task(
     for split in needed:
         if not len(rows.get(split, ())):
             raise StrataError(f"{name}: learning needs a {split!r} split, and it is empty")
-    known = set(labels[rows["train"]])
+    known = set(labels[rows["train"]].tolist())
     if len(known) < 2:
         raise StrataError(f"{name} has only one class in the train split")
     for split, chosen in rows.items():
-        if unseen := sorted(set(labels[chosen]) - known):
+        if unseen := sorted(set(labels[chosen].tolist()) - known):
             raise StrataError(f"{name} {unseen[0]!r} is in the {split} split, but not in train")
 
 
 def _check_apart(groups: np.ndarray, rows: Mapping[str, np.ndarray], name: str) -> None:
     places: dict[str, str] = {}
     for split, chosen in rows.items():
-        for group in sorted(set(groups[chosen])):
+        for group in sorted(set(groups[chosen].tolist())):
             if group in places:
                 raise StrataError(
                     f"{name} {group!r} is in the splits {places[group]} and {split}; give shares "

@@ -251,8 +251,8 @@ FIGURES |= {
         "cost+timing",
         "pruning.cost",
         "pretraining",
-        "What a classifier costs at every depth. Dashed: the part before the first layer. Times are "
-        "medians with quartiles, on the machine that made this paper.",
+        "What a classifier costs at every depth. Dashed: what comes before the first layer. Times "
+        "are medians with quartiles, on the machine that made this paper.",
         kinds=_PRUNING,
     ),
 }

@@ -17,11 +17,15 @@ FAMILY_COLORS = {
     "beit": "#E69F00",
     "data2vec": "#56B4E9",
     "vit": "#0072B2",
+}
+# Speech models never stand beside vision models, so they may share the palette.
+SPEECH_COLORS = {
     "ccc": "#CC79A7",
     "wav2vec2": "#0072B2",
     "hubert": "#D55E00",
     "wavlm": "#009E73",
 }
+_KNOWN_COLORS = FAMILY_COLORS | SPEECH_COLORS
 SPARE_COLORS = ("#8C510A", "#5E3C99", "#7A9A01", "#B2182B", "#01665E")
 _NAMES = {
     "mae": "MAE",
@@ -98,7 +102,7 @@ def _compared(comparisons: Mapping[str, Any]) -> dict[str, tuple[str, str, str]]
 
 def _family(name: str) -> str | None:
     tokens = re.split(r"[-_/.]", name.lower())
-    return next((family for family in FAMILY_COLORS if family in tokens), None)
+    return next((family for family in _KNOWN_COLORS if family in tokens), None)
 
 
 def _colors(bases: Iterable[str]) -> dict[str, str]:
@@ -107,7 +111,7 @@ def _colors(bases: Iterable[str]) -> dict[str, str]:
     # Last come the families' own colours, so that many unknown names still get distinct ones.
     spare = [*SPARE_COLORS, *FAMILY_COLORS.values()]
     for base in bases:
-        color = FAMILY_COLORS.get(_family(base) or "")
+        color = _KNOWN_COLORS.get(_family(base) or "")
         if color is None or color in colors.values():
             color = next((c for c in spare if c not in colors.values()), SPARE_COLORS[0])
         colors[base] = color

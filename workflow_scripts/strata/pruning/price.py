@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -132,6 +133,7 @@ def _memory_bytes(model: nn.Module, example: Mapping[str, torch.Tensor]) -> int:
         before = torch.cuda.memory_allocated()
         _forward(model, example)
         return torch.cuda.max_memory_allocated() - before
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it would write to the terminal
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
         _forward(model, example)
     events = recorded.profiler.kineto_results.events()

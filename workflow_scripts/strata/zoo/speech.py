@@ -7,10 +7,8 @@ clusters of MFCC, then of a layer of the model itself.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -34,15 +32,6 @@ _NEGATIVES = 30
 HEARD_VOICES, UNHEARD_VOICES = microspeech.VOICES[:40], microspeech.VOICES[40:]
 HEARD_WORDS = (*microspeech.DIGITS, *microspeech.COMMANDS, *microspeech.ADDED)
 UNHEARD_WORDS = microspeech.AUXILIARY
-PROCESSOR = {
-    "feature_extractor_type": "Wav2Vec2FeatureExtractor",
-    "feature_size": 1,
-    "sampling_rate": microspeech.RATE,
-    "padding_value": 0.0,
-    "padding_side": "right",
-    "do_normalize": True,
-    "return_attention_mask": True,
-}
 
 
 class Clips:
@@ -227,9 +216,3 @@ def probe_scores(model: nn.Module, clips: Clips) -> dict[str, float]:
     wanted = labels["speaker"].to_numpy()
     found = [evaluate.probe_accuracy(x, wanted) for x in layers[1:]]
     return scores | {"speaker_probe_accuracy": max(found)}
-
-
-def write_processor(directory: Path) -> None:
-    """The file that transformers' AutoFeatureExtractor reads."""
-    text = json.dumps(PROCESSOR, indent=2, sort_keys=True) + "\n"
-    (directory / "preprocessor_config.json").write_text(text)

@@ -13,7 +13,9 @@ import torch
 
 from strata.compat import prepare_imports
 from strata.data import microworld
+from strata.data.microspeech import RATE
 from strata.errors import StrataError
+from strata.speech import write_sound_processor
 from strata.zoo import evaluate, speech
 from strata.zoo.loop import fit
 from strata.zoo.pictures import Look
@@ -212,7 +214,7 @@ def _save(recipe: Recipe, model, tokenizer, scores: dict, directory: Path) -> di
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)
     if recipe.objective in SPEECH_OBJECTIVES:
-        speech.write_processor(directory)
+        write_sound_processor(directory, RATE)
         data = {"data": asdict(recipe.data)}
         held_out = {"speakers": recipe.data.held_out_speakers, "seed": recipe.data.seed + 1}
     else:
