@@ -26,7 +26,8 @@ def make_pictures(folder: Path, n: int):
     images, manifest = make_microworld(n, 64, 0, {"all": 1.0})
     folder.mkdir()
     np.save(folder / "images.npy", images)
-    write_dataset(folder, manifest, {"name": "pictures", "root": ".", "storage": "images.npy"})
+    info = {"name": "pictures", "modality": "image", "root": ".", "storage": "images.npy"}
+    write_dataset(folder, manifest, info)
     return open_dataset(folder)
 
 

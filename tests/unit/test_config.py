@@ -77,7 +77,7 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
         ("studies/concepts/comparisons/pretraining", ["vit"], "unknown model of the study 'vit'"),
         ("concept_sets/microworld-words/path", "none.txt", "none.txt: no such concept list"),
         ("datasets/microworld/splits", {"train": 0.5}, "must add up to 1"),
-        ("datasets/microworld/kind", "microwrld", "should be one of microworld, folder, download"),
+        ("datasets/microworld/kind", "microwrld", "should be one of microworld, microspeech"),
         ("datasets/microworld/n", 1, "datasets: microworld: n"),
         ("datasets/microworld", FOLDER, "datasets: microworld: no folder"),
         ("datasets/oxford_pets_sample/layout", {"pattern": "("}, "pattern"),
@@ -108,7 +108,7 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
         (
             "models/micro-vit-kind",
             TUNED | {"finetune": {"dataset": "oxford_pets_sample", "target": "breed"}},
-            "needs the splits train and test",
+            "learning needs a split 'train', data set 'oxford_pets_sample' has none",
         ),
     ],
 )

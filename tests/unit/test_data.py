@@ -62,7 +62,7 @@ def test_a_pattern_reads_labels_from_names(photos):
 def test_sounds_are_read_too(tmp_path):
     for word in ("yes", "no"):
         (tmp_path / word).mkdir()
-        soundfile.write(tmp_path / word / "a.wav", np.zeros(1600), 16000)
+        soundfile.write(tmp_path / word / "a.wav", np.full(1600, 0.1), 16000)
     assert len(index_files(tmp_path, {}, modality="audio")) == 2
     (tmp_path / "no" / "b.flac").write_bytes(b"fLaC but no more")
     with pytest.raises(StrataError, match=r"b\.flac: cannot be read"):

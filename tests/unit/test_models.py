@@ -75,7 +75,8 @@ def dataset(tmp_path_factory):
     images = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), dtype=np.uint8)
     np.save(folder / "images.npy", images)
     table = pd.DataFrame({"split": "all", "index": range(7)})
-    write_dataset(folder, table, {"name": "pictures", "root": "."})
+    info = {"name": "pictures", "modality": "image", "root": ".", "storage": "images.npy"}
+    write_dataset(folder, table, info)
     return open_dataset(folder)
 
 

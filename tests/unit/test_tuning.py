@@ -170,10 +170,13 @@ def test_training_stops_when_nothing_gets_better_and_keeps_the_best():
 
 def test_a_head_can_learn_faster():
     module, loss_of, _ = problem()
-    before = [p.clone() for p in module.parameters()]
+    before = [p.detach().clone() for p in module.parameters()]
     schedule = Schedule(steps=1, batch_size=16, learning_rate=1e-3, weight_decay=0.0)
     fit(module, loss_of, 60, schedule, print, head=list(module[3].parameters()), head_factor=20)
-    moved = [float((p - q).detach().abs().max()) for p, q in zip(module.parameters(), before, strict=True)]
+    moved = [
+        float((p.detach() - q).abs().max())
+        for p, q in zip(module.parameters(), before, strict=True)
+    ]
     assert max(moved[2:]) > 10 * max(moved[:2])
 
 
