@@ -38,7 +38,8 @@ def test_every_measure_is_a_table_of_the_same_columns(workflow):
     for path in tables:
         table = pd.read_parquet(path)
         assert list(table.columns)[: len(MEASURE_COLUMNS)] == list(MEASURE_COLUMNS), path
-        assert len(table) and table["seed"].eq(0).all()
+        seeds = {0, 1} if path.parent.name in ("cuts", "trained") else {0}
+        assert len(table) and set(table["seed"]) <= seeds
 
 
 def test_a_trained_network_is_more_convex_than_its_random_twin(workflow):
@@ -49,6 +50,30 @@ def test_a_trained_network_is_more_convex_than_its_random_twin(workflow):
         rows = table[(table["metric"] == "graph_convexity") & (table["family"] == "kind")]
         highest[model] = rows["value"].max()
     assert highest["micro-vit"] > highest["micro-vit-random"] + 0.2
+
+
+def test_every_cut_is_trained_and_compared(workflow):
+    folder = workflow.path("results/measures/tinypruning")
+    cuts = pd.read_parquet(folder / "cuts/micro-hubert.parquet")
+    for seed in (0, 1):
+        trained = pd.read_parquet(folder / f"trained/micro-hubert.word.{seed}.parquet")
+        drawn = (cuts["metric"] != "random") | (cuts["seed"] == seed)
+        assert set(trained["kept"]) == set(cuts.loc[drawn, "kept"])
+    compared = pd.read_parquet(folder / "comparison/all.parquet")
+    assert {"most_convex", "full", "oracle", "random_depth", "cka"} <= set(compared["concept"])
+    assert not list(workflow.path("results/checkpoints").rglob("*.*"))
+
+
+def test_phonemes_are_measured_on_their_own_pieces(workflow):
+    segments = pd.read_parquet(workflow.path("results/data/tinyspeech/segments.parquet"))
+    manifest = pd.read_parquet(workflow.path("results/data/tinyspeech/manifest.parquet"))
+    folder = workflow.path("results/measures/tinypruning")
+    for measure, part in (("selection", "train"), ("convexity", "test")):
+        table = pd.read_parquet(folder / measure / "micro-hubert.parquet")
+        rows = table[(table["metric"] == "graph_convexity") & (table["family"] == "phoneme")]
+        heard = segments["sample"].isin(manifest.index[manifest["split"] == part])
+        counts = segments.loc[heard, "phoneme"].value_counts()
+        assert rows["n"].eq((counts * (counts - 1)).sum()).all()
 
 
 def test_no_activation_shard_is_left_behind(workflow):
@@ -68,6 +93,7 @@ def test_a_changed_parameter_runs_again_what_depends_on_it_and_nothing_else(work
     assert {"count_concepts", "score_truth", "plot_measure", "write_numbers", "paper"} <= rules
     untouched = {"microworld", "finetune", "extract_shard", "merge_shards", "embed_images"}
     untouched |= {"triplets_dataset", "score_convexity", "score_alignment", "relate"}
+    untouched |= {"microspeech", "score_task_convexity", "finetune_cuts", "time_cuts"}
     assert not rules & (untouched | {"embed_concepts", "label_neurons"})
 
 
@@ -88,10 +114,15 @@ def test_the_same_inputs_give_the_same_bytes(workflow):
         "results/measures/tinyconvexity/convexity/micro-vit.parquet",
         "results/measures/tinyconvexity/transforms/micro-vit.parquet",
         "results/models/tiny-kind/model.safetensors",
+        "results/models/tiny-word/model.safetensors",
+        "results/data/tinyspeech/sounds.npy",
+        "results/measures/tinypruning/trained/micro-hubert.word.1.parquet",
+        "results/measures/tinypruning/similarity/micro-hubert.parquet",
     ]
     before = [sha256(workflow.path(name)) for name in kept]
     rules = ("finetune", "extract_shard", "label_neurons", "plot_measure", "plot_neurons", "paper")
     rules += ("triplets_dataset", "score_convexity", "transform_layers")
+    rules += ("microspeech", "finetune_cuts", "compare_layers")
     workflow(*TINY, "--forcerun", *rules)
     assert [sha256(workflow.path(name)) for name in kept] == before
 
@@ -131,3 +162,25 @@ def test_photographs_go_from_jpeg_to_figure(fresh):
     figure = "results/figures/pets_neurons_micro-resnet.pdf"
     fresh(figure, "--configfile", "studies/small.yaml")
     assert fresh.path(figure).stat().st_size > 10_000
+
+
+@pytest.mark.skipif(find_mirror() is None, reason="needs the data mirror")
+def test_spoken_digits_go_from_wav_to_the_comparison_of_cuts(fresh):
+    overlay = ("--configfile", "studies/speech.yaml", "tests/workflow/fsdd.yaml")
+    figure = "results/figures/digits_tradeoff.csv"
+    fresh(figure, "results/measures/digits/comparison/all.parquet", *overlay)
+    manifest = pd.read_parquet(fresh.path("results/data/fsdd/manifest.parquet"))
+    assert len(manifest) == 6 * 10 * 3 and manifest["speaker"].nunique() == 6
+    compared = pd.read_parquet(fresh.path("results/measures/digits/comparison/all.parquet"))
+    full = compared[(compared["metric"] == "accuracy") & (compared["concept"] == "full")]
+    assert set(zip(full["model"], full["family"], strict=True)) == {
+        (model, task)
+        for model in ("micro-hubert", "micro-wav2vec2")
+        for task in ("word", "speaker")
+    }
+    trained = pd.read_parquet(
+        fresh.path("results/measures/digits/trained/micro-hubert.word.0.parquet")
+    )
+    tests = trained[trained["metric"] == "test_accuracy"]
+    assert tests["n"].eq(60).all()  # two speakers that were not heard
+    assert len(pd.read_csv(fresh.path(figure)))

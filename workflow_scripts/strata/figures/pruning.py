@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from strata.figures import axes, style
 from strata.figures.convexity import family_name
@@ -82,6 +83,8 @@ def convexity_with_cuts(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd
                 ],
                 on=["model", "layer_index"],
             )
+            if marks.empty:  # this model or family has no cut
+                continue
             look = CRITERIA[name]
             size = 9 if name == CUT else 6
             ax.plot(
@@ -222,6 +225,7 @@ def differences(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFra
         ax.set_ylim(-0.6, len(names) - 0.4)
         ax.grid(axis="x")
         ax.tick_params(axis="x", labelsize=6)
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
         label = f"{styles[model].label},\n{family_name(task)}" if model != "all" else "all\npooled"
         ax.set_title(label)
     figure.supxlabel("accuracy of the convexity cut less that of the other", fontsize=7)
@@ -231,8 +235,8 @@ def differences(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFra
 
 def _difference(ax: Axes, place: int, row: pd.Series, color: str) -> None:
     if row["same"] == row["n"]:
-        ax.text(0, place, "same layers", fontsize=5.5, color=style.GREY, ha="center", va="center",
-                bbox={"fc": "white", "ec": "none", "pad": 0.8}, zorder=2)  # fmt: skip
+        ax.annotate("same layers", (0, place), xytext=(3, 0), textcoords="offset points",
+                    fontsize=5.5, color=style.GREY, va="center")  # fmt: skip
         return
     ax.plot([row["low"], row["high"]], [place, place], color=color, lw=1.2)
     ax.plot(row["value"], place, marker="o", ms=3.5, color=color)
@@ -244,7 +248,7 @@ def layer_similarity(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.Da
     metrics = {"cka": "CKA", "angular_distance": "angular distance"}
     rows = table[table["metric"].isin(list(metrics)) & table["model"].isin(list(styles))]
     models = [model for model in styles if model in set(rows["model"])]
-    figure = style.new_figure(style.DOUBLE, 1.75)
+    figure = style.new_figure(style.DOUBLE, 0.75 + 3.2 / len(models))
     grid = figure.subplots(1, 2 * len(models), squeeze=False)[0]
     for i, metric in enumerate(metrics):
         top = 1.0 if metric == "cka" else rows.loc[rows["metric"] == metric, "value"].max()
@@ -285,10 +289,12 @@ def cost(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
     for i, (ax, (metric, (label, scale, front))) in enumerate(
         zip(panels, _COSTS.items(), strict=True)
     ):
-        for name, model in styles.items():
+        for place, (name, model) in enumerate(styles.items()):
             mine = rows[(rows["model"] == name) & (rows["metric"] == metric)]
             depth = mine["layer_number"].to_numpy()
-            ax.plot(depth, mine["value"] * scale, color=model.color, marker=model.marker)
+            # Models of one shape cost the same: the first drawn is the widest, and stays visible.
+            wide = 1.3 + 1.6 * (len(styles) - 1 - place) / max(1, len(styles) - 1)
+            ax.plot(depth, mine["value"] * scale, color=model.color, marker=model.marker, lw=wide)
             low, high = (mine[side].to_numpy(float) * scale for side in ("low", "high"))
             ax.fill_between(depth, low, high, color=model.color, alpha=0.16, linewidth=0)
             if front:
