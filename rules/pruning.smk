@@ -3,6 +3,8 @@
 PRUNINGS = names_of_kind("studies", kind="pruning")
 # Unfinished trainings lie outside of any declared output, so that a killed job goes on from them.
 CHECKPOINTS = "results/checkpoints"
+# All cores of this machine; on a cluster, where their number is not given, a job has its own.
+ALL_CORES = workflow.resource_settings.cores or 1
 
 
 rule score_task_convexity:
@@ -158,7 +160,7 @@ rule time_cuts:
         study=one_of(PRUNINGS),
     conda:
         "../envs/torch.yaml"
-    threads: workflow.cores
+    threads: ALL_CORES
     params:
         options=lambda wildcards: study_of(wildcards)["timing"],
         tasks=lambda wildcards: study_of(wildcards)["tasks"],
