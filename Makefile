@@ -25,6 +25,7 @@ bench: $(VENV)/.ready
 	python benchmarks/dissect.py
 	python benchmarks/activations.py
 	python benchmarks/convexity.py
+	python benchmarks/speech.py
 
 .PHONY: tex
 tex:
