@@ -134,7 +134,7 @@ rule finetune:
             **{
                 key: value
                 for key, value in finetuning_of(wildcards).items()
-                if key in ("splits", "apart", "interpolate", "seed")
+                if key in ("splits", "apart", "at_least", "interpolate", "seed")
             },
         },
         device=config["device"],

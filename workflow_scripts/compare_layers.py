@@ -1,4 +1,4 @@
-"""How alike the layers of a model are, on samples that its first task trains on."""
+"""How alike the layers of a model are, on samples that every task of the study trains on."""
 
 from job import job
 
@@ -11,7 +11,7 @@ with job(snakemake):
     from strata.models import load_encoder
     from strata.pruning import layer_similarities
     from strata.pruning.measures import similarity_measures
-    from strata.splits import tasks_of
+    from strata.splits import shared_rows, some_rows, tasks_of
     from strata.tables import write_measures
 
     torch.set_num_threads(snakemake.threads)
@@ -22,7 +22,7 @@ with job(snakemake):
     found = layer_similarities(
         encoder,
         dataset,
-        next(iter(tasks.values())).some("train", params.samples, params.seed),
+        some_rows(shared_rows(tasks, "train"), params.samples, params.seed),
         batch_size=params.batch_size,
     )
     measures = similarity_measures(

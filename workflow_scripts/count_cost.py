@@ -9,15 +9,18 @@ with job(snakemake):
 
     from strata.data import open_dataset
     from strata.pruning.measures import cost_measures
+    from strata.splits import tasks_of
     from strata.tables import write_measures
     from strata.zoo.tuning import Training
 
     torch.set_num_threads(1)
     params = snakemake.params
+    dataset = open_dataset(Path(snakemake.input.manifest).parent)
+    tasks = tasks_of(dataset.manifest, params.tasks, params.seed, dataset.info["name"])
     measures = cost_measures(
         Path(snakemake.input.model[0]).parent,
-        open_dataset(Path(snakemake.input.manifest).parent),
-        next(iter(params.tasks)),
+        dataset,
+        next(iter(tasks.values())),
         Training(**params.training),
         seed=params.seed,
     )

@@ -3,6 +3,7 @@
 from job import job
 
 with job(snakemake):
+    import hashlib
     from pathlib import Path
 
     import numpy as np
@@ -27,5 +28,6 @@ with job(snakemake):
         "licence": "Apache-2.0",
         "source": f"spoken by espeak-ng {espeak.version()} for Strata, seed {spec['seed']}",
         "storage": "sounds.npy",
+        "checksums": {"sounds.npy": hashlib.sha256(sounds.tobytes()).hexdigest()},
     }
     write_dataset(directory, manifest, info, segments)

@@ -31,7 +31,7 @@ def changed(path: str, value):
 
 def test_the_shipped_configurations_are_right():
     check_config(DEFAULT, ROOT)
-    for study in ("published", "small"):
+    for study in ("published", "small", "speech"):
         overlay = yaml.safe_load((ROOT / "studies" / f"{study}.yaml").read_text())
         check_config(DEFAULT | overlay, ROOT)
 
@@ -100,6 +100,32 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
         ("models/micro-vit-random/base", "vit", "base: unknown model 'vit'"),
         ("models/micro-vit-random/base", "micro-vit-kind", "has a base itself"),
         ("models/micro-vit-random/base", ..., "base goes with weights: random or finetune"),
+        ("datasets/microspeech/speakers", 2, "2 speakers do not make 3 splits"),
+        ("datasets/microspeech/words", ["yes"], "datasets: microspeech: words"),
+        ("studies/pruning/dataset", "simulated_observers", "holds no samples to show"),
+        ("studies/pruning/dataset", "microworld", "unknown label column 'word'"),
+        ("studies/pruning/families", ["wrod", "speaker"], "column 'wrod'; did you mean 'word'?"),
+        ("studies/pruning/tasks", {"speakr": {"splits": "own"}}, "did you mean 'speaker'?"),
+        ("studies/pruning/tasks/word/apart", "town", "unknown label column 'town'"),
+        ("studies/pruning/tasks/speaker/splits", {"train": 0.5, "test": 0.4}, "must add up to 1"),
+        (
+            "studies/pruning/tasks/speaker/splits",
+            {"train": 0.5, "test": 0.5},
+            "learning needs a split 'validation', splits names none",
+        ),
+        ("studies/pruning/models", ["micro-vit"], "'micro-vit' is of modality image"),
+        ("studies/pruning/seeds", 0, "studies: pruning: seeds"),
+        ("studies/pruning/training/patience", ..., "key 'patience' is missing"),
+        (
+            "models/micro-hubert-word/finetune/apart",
+            ...,
+            "finetune: apart is None, the task's is 'speaker'",
+        ),
+        (
+            "models/micro-vit-kind",
+            TUNED | {"finetune": {"dataset": "microspeech", "target": "word"}},
+            "dataset 'microspeech' is of modality audio, the model of image",
+        ),
         (
             "models/micro-vit-kind",
             TUNED | {"finetune": {"dataset": "microworld", "target": "colour"}},

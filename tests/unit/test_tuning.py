@@ -14,16 +14,17 @@ from strata.data.microspeech import RATE, make_microspeech
 from strata.pruning.measures import cost_measures, finetune_cuts, task_convexity, timing_measures
 from strata.pruning.surgery import n_layers
 from strata.speech import write_sound_processor
-from strata.splits import Task, task_rows
+from strata.splits import Task, shared_rows, task_rows
 from strata.zoo import finetune
 from strata.zoo.loop import Watch, fit
 from strata.zoo.recipe import Schedule
-from strata.zoo.tuning import SoundInputs, Training, classifier
+from strata.zoo.tuning import SoundInputs, Training, classifier, head_parameters
 
 prepare_imports()
 import transformers  # noqa: E402
 
 SHARES = {"train": 0.5, "validation": 0.25, "test": 0.25}
+LATER = {"train": 0.25, "validation": 0.25, "test": 0.5}
 
 
 def manifest(speakers=8, words=3, takes=2):
@@ -86,6 +87,16 @@ def test_a_task_that_cannot_be_learned_honestly_is_told(change, arguments, messa
         table["split"] = "train"
     with pytest.raises(StrataError, match=message):
         task_rows(table, **arguments)
+
+
+def test_rare_classes_can_be_left_out():
+    table = manifest()
+    table.loc[len(table)] = {"speaker": "lone", "word": "w0", "split": "train"}
+    rows = task_rows(table, "speaker", SHARES, at_least=3)
+    assert sorted(np.concatenate(list(rows.values()))) == list(range(len(table) - 1))
+    classes, targets = Task("speaker", rows).targets(table["speaker"])
+    assert "lone" not in classes and targets[-1] == -1
+    assert [classes[t] for t in targets[:-1]] == table["speaker"].tolist()[:-1]
 
 
 # --- the loop -------------------------------------------------------------------------------------
@@ -187,7 +198,7 @@ def test_a_head_can_learn_faster():
 def spoken(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "spoken"
     folder.mkdir()
-    sounds, table, segments = make_microspeech(8, 2, 5, SHARES, words=("yes", "no", "six"))
+    sounds, table, segments = make_microspeech(8, 4, 5, SHARES, words=("yes", "no", "six"))
     np.save(folder / "sounds.npy", sounds)
     info = {"name": "spoken", "modality": "audio", "root": ".", "rate": RATE}
     write_dataset(folder, table, info | {"storage": "sounds.npy"}, segments)
@@ -227,8 +238,8 @@ TRAINING = Training(
 )
 
 
-def task_of(dataset, target="word"):
-    spec = {"splits": "own", "apart": "speaker"} if target == "word" else {"splits": SHARES}
+def task_of(dataset, target="word", shares=SHARES):
+    spec = {"splits": "own", "apart": "speaker"} if target == "word" else {"splits": shares}
     return Task.of(dataset.manifest, target, spec, 0, "spoken")
 
 
@@ -288,6 +299,19 @@ def test_frames_for_training_do_not_depend_on_what_stands_beside_a_clip(model, s
             torch.testing.assert_close(whole(**inputs(np.array([3]))).logits, expected)
 
 
+def test_the_head_is_what_the_encoder_does_not_hold():
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    small |= {"intermediate_size": 16}
+    vision = small | {"image_size": 16, "patch_size": 8}
+    clip = transformers.CLIPConfig(vision_config=vision, text_config=small, num_labels=3)
+    vit = transformers.ViTConfig(**vision, num_labels=3)
+    for model in (
+        transformers.CLIPForImageClassification(clip),
+        transformers.ViTForImageClassification(vit),
+    ):
+        assert [tuple(p.shape) for p in head_parameters(model)] == [(3, 16), (3,)]
+
+
 def test_a_setting_that_a_model_does_not_have_is_told(model):
     with pytest.raises(StrataError, match="'droput' is no setting of tiny"):
         classifier(model, ["a", "b"], {"droput": 0.0})
@@ -312,7 +336,7 @@ def test_a_cut_is_chosen_on_rows_that_it_is_not_tested_on(model, spoken, tmp_pat
     from strata.models import load_encoder
 
     extract(load_encoder(model, device="cpu"), spoken, tmp_path / "acts", log=lambda line: None)
-    tasks = {"word": task_of(spoken), "speaker": task_of(spoken, "speaker")}
+    tasks = {"word": task_of(spoken), "speaker": task_of(spoken, "speaker", LATER)}
     options = {"model": "tiny", "n_neighbors": 3, "bootstrap": 20, "log": lambda line: None}
     families = ["word", "speaker", "phoneme"]
     tables = {
@@ -324,17 +348,21 @@ def test_a_cut_is_chosen_on_rows_that_it_is_not_tested_on(model, spoken, tmp_pat
         for part, table in tables.items()
         for family in families
     }
+    unheard = shared_rows(tasks, "test")
     for family, task in tasks.items():
-        for part in ("train", "test"):
-            labels = spoken.manifest[family].iloc[task.rows[part]].value_counts()
-            assert pairs[part, family]["n"].eq((labels * (labels - 1)).sum()).all()
-    assert (pairs["train", "phoneme"]["n"].iloc[0]) > (pairs["test", "phoneme"]["n"].iloc[0])
+        for part, rows in (("train", task.rows["train"]), ("test", unheard)):
+            counts = spoken.manifest[family].iloc[rows].value_counts()
+            assert pairs[part, family]["n"].eq((counts * (counts - 1)).sum()).all()
+    assert not set(unheard) & {*tasks["word"].rows["train"], *tasks["speaker"].rows["train"]}
+    heard = spoken.segments["sample"].isin(unheard)
+    counts = spoken.segments.loc[heard, "phoneme"].value_counts()
+    assert pairs["test", "phoneme"]["n"].eq((counts * (counts - 1)).sum()).all()
     with pytest.raises(StrataError, match="no label column 'accent'"):
         task_convexity(tmp_path / "acts", spoken, ["accent"], {}, "train", **options)
 
 
 def test_prices_of_every_depth(model, spoken):
-    table = cost_measures(model, spoken, "word", TRAINING, seed=0, log=lambda line: None)
+    table = cost_measures(model, spoken, task_of(spoken), TRAINING, seed=0, log=lambda line: None)
     macs = table[table["metric"] == "macs"].sort_values("layer_index")["value"]
     assert len(macs) == 3 and (np.diff(macs) > 0).all()
     options = {"repeats": 3, "warmup": 1, "threads": 1, "steps": 2, "log": lambda line: None}

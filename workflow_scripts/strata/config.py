@@ -305,8 +305,8 @@ def _check_same_task(where: str, study: Mapping, target: str, model: Mapping) ->
     """A fine-tuned model is compared on samples that it was not trained on."""
     tuned = model.get("finetune", {})
     wanted = {"dataset": study["dataset"], "target": target, **study["tasks"][target]}
-    for key in ("dataset", "target", "splits", "apart"):
-        default = "own" if key == "splits" else None
+    for key in ("dataset", "target", "splits", "apart", "at_least"):
+        default = {"splits": "own", "at_least": 1}.get(key)
         if tuned.get(key, default) != wanted.get(key, default):
             raise StrataError(
                 f"config, {where}: finetune: {key} is {tuned.get(key, default)!r}, the task's is "

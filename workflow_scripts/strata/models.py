@@ -267,10 +267,14 @@ def _timm_layers(module: nn.Module) -> dict[str, nn.Module]:
     return {name: module.get_submodule(name) for name in stages}
 
 
+def encoder_of(classifier: nn.Module) -> nn.Module:
+    """The encoder in a transformers classifier (itself, where there is no head)."""
+    return getattr(classifier, "vision_model", classifier.base_model)
+
+
 def find_layers(classifier: nn.Module) -> dict[str, nn.Module]:
     """Layers of a transformers classifier, under the names that its encoder alone has."""
-    base = getattr(classifier, "vision_model", classifier.base_model)
-    return _transformers_layers(base)
+    return _transformers_layers(encoder_of(classifier))
 
 
 def _transformers_layers(module: nn.Module) -> dict[str, nn.Module]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import pandas as pd
@@ -24,11 +25,12 @@ class Task:
         needed = ("train", "validation", "test")
         return cls(target, task_rows(manifest, target, seed=seed, name=name, needed=needed, **spec))
 
-    def some(self, split: str, n: int, seed: int) -> np.ndarray:
-        """Up to n rows of a split, drawn at random, in order."""
-        rows = self.rows[split]
-        drawn = np.random.default_rng(seed).choice(rows, size=min(n, len(rows)), replace=False)
-        return np.sort(drawn)
+    def targets(self, labels: np.ndarray) -> tuple[list[str], np.ndarray]:
+        """The classes of the train split, and the class number of every label (-1 for others)."""
+        labels = np.asarray(labels, dtype=str)
+        classes = np.unique(labels[self.rows["train"]])
+        places = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
+        return classes.tolist(), np.where(classes[places] == labels, places, -1)
 
 
 def tasks_of(manifest: pd.DataFrame, specs: Mapping, seed: int, name: str) -> dict[str, Task]:
@@ -36,11 +38,23 @@ def tasks_of(manifest: pd.DataFrame, specs: Mapping, seed: int, name: str) -> di
     return {target: Task.of(manifest, target, spec, seed, name) for target, spec in specs.items()}
 
 
+def shared_rows(tasks: Mapping[str, Task], split: str) -> np.ndarray:
+    """The rows that are in this split of every task."""
+    return reduce(np.intersect1d, [task.rows[split] for task in tasks.values()])
+
+
+def some_rows(rows: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Up to n of the rows, drawn at random, in order."""
+    drawn = np.random.default_rng(seed).choice(rows, size=min(n, len(rows)), replace=False)
+    return np.sort(drawn)
+
+
 def task_rows(
     manifest: pd.DataFrame,
     target: str,
     splits: Mapping[str, float] | str = "own",
     apart: str | None = None,
+    at_least: int = 1,
     seed: int = 0,
     name: str = "data set",
     needed: Sequence[str] = ("train", "test"),
@@ -56,6 +70,8 @@ def task_rows(
         of `apart` where it is given, else samples within each class of `target`.
     apart
         A column no value of which may be in two splits (speakers, when words are learned).
+    at_least
+        Samples of a class that has fewer are left out.
     needed
         The splits that must not be empty.
 
@@ -70,12 +86,16 @@ def task_rows(
         if column not in manifest:
             raise StrataError(f"{name}: no column {column!r}")
     labels = manifest[target].to_numpy(dtype=str)
+    frequent = manifest.groupby(target)[target].transform("size").to_numpy() >= at_least
     if splits == "own":
         rows = {str(s): np.flatnonzero(manifest["split"] == s) for s in set(manifest["split"])}
     elif apart is not None:
         rows = _drawn_groups(manifest[apart].to_numpy(dtype=str), splits, seed, f"{name}: {apart}")
     else:
-        rows = _drawn_within(labels, splits, seed, f"{name}: {target}")
+        kept = np.flatnonzero(frequent)
+        drawn = _drawn_within(labels[kept], splits, seed, f"{name}: {target}")
+        rows = {split: kept[part] for split, part in drawn.items()}
+    rows = {split: part[frequent[part]] for split, part in rows.items()}
     _check_task(labels, rows, needed, f"{name}: {target}")
     if apart is not None:
         _check_apart(manifest[apart].to_numpy(dtype=str), rows, f"{name}: {apart}")
@@ -106,7 +126,7 @@ def _drawn_within(
         if len(rows) < len(shares):
             raise StrataError(
                 f"{name} {label!r} has {len(rows)} sample{'s'[: len(rows) != 1]}; each of the "
-                f"splits {', '.join(shares)} needs one"
+                f"splits {', '.join(shares)} needs one; at_least: {len(shares)} leaves it out"
             )
         pieces = np.split(draw.permutation(rows), _ends(len(rows), shares))
         for split, piece in zip(shares, pieces, strict=True):

@@ -62,6 +62,8 @@ def index_files(
     families = [column for column in manifest if column not in KEY_COLUMNS]
     manifest[families] = manifest[families].astype("str")
     if "lists" in layout:
+        if "split" in manifest:
+            raise StrataError(f"{name}: lists and a column split both name splits; give one")
         manifest.insert(1, "split", _listed_splits(root, manifest["path"], layout["lists"], name))
     if "split" not in manifest:
         groups = manifest[families[0]] if families else pd.Series("", index=manifest.index)

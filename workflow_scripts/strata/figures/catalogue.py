@@ -228,7 +228,8 @@ FIGURES |= {
         "pruning.curves",
         "pretraining",
         "Validation accuracy by epoch of fine-tuning, mean over seeds. Bands are {level} intervals "
-        "over seeds, for all layers and for the convexity cut.",
+        "over seeds, for all layers and for the convexity cut; a training that stopped early keeps "
+        "its last value.",
         kinds=_PRUNING,
     ),
     "differences": Entry(
@@ -236,7 +237,8 @@ FIGURES |= {
         "pruning.differences",
         "pretraining",
         "Accuracy of the convexity cut less that of other choices of layers, paired by seed, with "
-        "{level} intervals. The criteria below the variants of the cut keep as many layers as it.",
+        "{level} intervals; all, over models and tasks. Criteria from every second to CKA keep as "
+        "many layers as the convexity cut.",
         kinds=_PRUNING,
     ),
     "layers": Entry(

@@ -166,10 +166,9 @@ def curves(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
     drawn_layers = cuts.loc[cuts["metric"] == "random", [*keys, "seed", "metric"]].merge(
         epochs[[*keys, "seed", "epoch", "value"]], on=[*keys, "seed"]
     )
+    runs = _carried_forward(pd.concat([fixed, drawn_layers]))
     rows = []
-    grouped = pd.concat([fixed, drawn_layers]).groupby(
-        ["model", "family", "metric", "epoch"], sort=False
-    )
+    grouped = runs.groupby(["model", "family", "metric", "epoch"], sort=False)
     for (model, task, name, epoch), mine in grouped:
         found = t_interval(mine["value"].to_numpy())
         place = {"model": model, "family": task, "criterion": name, "epoch": int(epoch)}
@@ -189,6 +188,17 @@ def curves(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
     entries = [_entry(name, linestyle="-", ms=3) for name in shown]
     axes.legend_above(figure, entries, 5)
     return figure, data
+
+
+def _carried_forward(runs: pd.DataFrame) -> pd.DataFrame:
+    """Every training as long as the longest of its model and task, at its last value."""
+    keys = ["model", "family", "metric", "seed"]
+    parts = []
+    for _, mine in runs.groupby(["model", "family"], sort=False):
+        wide = mine.pivot_table(index=keys, columns="epoch", values="value", sort=False)
+        long = wide.ffill(axis=1).reset_index().melt(keys, var_name="epoch", value_name="value")
+        parts.append(long)
+    return pd.concat(parts)
 
 
 def _curve_panel(ax: Axes, rows: pd.DataFrame) -> None:
@@ -226,11 +236,11 @@ def differences(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFra
         ax.grid(axis="x")
         ax.tick_params(axis="x", labelsize=6)
         ax.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
-        label = f"{styles[model].label},\n{family_name(task)}" if model != "all" else "all\npooled"
+        label = f"{styles[model].label},\n{family_name(task)}" if model != "all" else "all"
         ax.set_title(label)
     figure.supxlabel("accuracy of the convexity cut less that of the other", fontsize=7)
     columns = ["model", "family", "concept", "value", "low", "high", "n", "same", "p_value"]
-    return figure, rows[[*columns, "p_adjusted"]].reset_index(drop=True)
+    return figure, rows.reindex(columns=[*columns, "p_adjusted"]).reset_index(drop=True)
 
 
 def _difference(ax: Axes, place: int, row: pd.Series, color: str) -> None:

@@ -71,9 +71,9 @@ def last_dropped(n: int, keep: int) -> Layers:
 
 
 def every_second_layer(n: int, keep: int) -> Layers:
-    """`keep` of n layers at equal distances from the first on; every second for n / 2."""
+    """`keep` of n layers at equal distances; every second for n / 2."""
     check_depth(n, keep)
-    return tuple(i * n // keep for i in range(keep))
+    return tuple((2 * i + 1) * n // (2 * keep) for i in range(keep))
 
 
 def random_layers(n: int, keep: int, seed: int) -> Layers:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from strata import __version__
 from strata.activations import SEGMENTS, ActivationCache
 from strata.errors import StrataError
 from strata.measures import convexity_measures
@@ -30,7 +31,7 @@ from strata.pruning.criteria import (
     last_dropped,
     random_layers,
 )
-from strata.splits import Task
+from strata.splits import Task, shared_rows
 from strata.stats import Estimate, adjust_p_values, paired_test, t_interval, wilson_interval
 from strata.tables import check_measures
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 Log = Callable[[str], None]
 CUT = "most_convex"
 BASELINES = ("every_second", "random", "block_influence", "angular_distance", "cka")
+_EXAMPLES = 32  # samples of which sounds for pricing take their median length
 _NONE = Estimate(np.nan, np.nan, np.nan)
 
 
@@ -71,10 +73,13 @@ def task_convexity(
 ) -> pd.DataFrame:
     """Graph convexity of concept families in every layer, on one part of the data.
 
-    A family that is a task is measured on the rows of that task's split `part`; another on the
-    samples of the data set's own split of that name (all samples, where it has none). A family that
-    labels pieces of sounds is measured on the pieces. `directory` holds the activations; `options`
-    are those of `strata.measures.convexity_measures`, and so are the metrics.
+    For "train", what a cut is chosen by, a family that is a task is measured on the rows that the
+    task trains on, and another on the samples of the data set's own split of that name (all, where
+    it has none). For "test" every family is measured on the samples that no task has trained or
+    validated on, so that a model fine-tuned on one is not asked about what it has seen. A family
+    that labels pieces of sounds is measured on the pieces of those samples. `directory` holds the
+    activations; `options` are those of `strata.measures.convexity_measures`, and so are the
+    metrics.
 
     Raises
     ------
@@ -85,18 +90,20 @@ def task_convexity(
     tables = []
     for family in families:
         folder, labelled = Path(directory), manifest
-        if family in tasks:
-            rows = tasks[family].rows[part]
-        elif segments is not None and family in segments:
+        rows = _rows_of(family, tasks, part, manifest)
+        if family not in manifest:
+            if segments is None or family not in segments:
+                raise StrataError(f"{dataset.info['name']}: no label column {family!r}")
             folder, labelled = folder / SEGMENTS, segments
-            rows = np.flatnonzero(segments["sample"].isin(_own_part(manifest, part)))
-        elif family in manifest:
-            rows = _own_part(manifest, part)
-        else:
-            raise StrataError(f"{dataset.info['name']}: no label column {family!r}")
+            rows = np.flatnonzero(segments["sample"].isin(rows))
         labels = labelled[[family]].iloc[rows].reset_index(drop=True)
         rows, labels = _pairable(rows, labels, family, log)
         layers = _layers(ActivationCache(folder), rows)
+        if len(labels[family].unique()) < 2:
+            raise StrataError(
+                f"{dataset.info['name']}: too few samples in {part} to measure the convexity of "
+                f"{family!r}; give the tasks' splits more"
+            )
         name = dataset.info["name"]
         tables.append(
             convexity_measures(layers, labels, model=model, dataset=name, log=log, **options)
@@ -104,7 +111,14 @@ def task_convexity(
     return pd.concat(tables, ignore_index=True)
 
 
-def _own_part(manifest: pd.DataFrame, part: str) -> np.ndarray:
+def _rows_of(
+    family: str, tasks: Mapping[str, Task], part: str, manifest: pd.DataFrame
+) -> np.ndarray:
+    """Samples on which a family's convexity is measured (`task_convexity`)."""
+    if part == "test" and tasks:
+        return shared_rows(tasks, part)
+    if family in tasks:
+        return tasks[family].rows[part]
     chosen = manifest["split"] == part
     return np.flatnonzero(chosen if chosen.any() else np.ones(len(manifest)))
 
@@ -273,10 +287,9 @@ def finetune_cuts(
     from strata.zoo.tuning import classifier, inputs_of
 
     source, device = Path(source), pick_device(device)
-    labels = dataset.manifest[task.target].to_numpy(dtype=str)
-    classes, targets = np.unique(labels, return_inverse=True)
+    classes, targets = task.targets(dataset.manifest[task.target])
     torch.manual_seed(seed)
-    full = classifier(source, [str(name) for name in classes], training.overrides)
+    full = classifier(source, classes, training.overrides)
     inputs = inputs_of(source, dataset, full, device)
     folder = Path(checkpoints) / _digest(source, dataset, task, training, seed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -300,10 +313,13 @@ def finetune_cuts(
 def _digest(source: Path, dataset: Dataset, task: Task, training: Training, seed: int) -> str:
     """A name for all that decides the result, so that no other run's checkpoints are taken up."""
     found = hashlib.sha256()
-    for file in (source / "model.safetensors", dataset.directory / "manifest.parquet"):
+    files = [source / name for name in ("model.safetensors", "config.json")]
+    files += [source / "preprocessor_config.json"]
+    files += [dataset.directory / name for name in ("manifest.parquet", "dataset.json")]
+    for file in files:
         found.update(file.read_bytes())
     rows = {split: chosen.tolist() for split, chosen in sorted(task.rows.items())}
-    settings = [task.target, rows, asdict(training), seed]
+    settings = [__version__, task.target, rows, asdict(training), seed]
     found.update(json.dumps(settings, sort_keys=True, default=dict).encode())
     return found.hexdigest()[:16]
 
@@ -360,13 +376,13 @@ def _only(value: float) -> dict:
 def cost_measures(
     source: str | Path,
     dataset: Dataset,
-    target: str,
+    task: Task,
     training: Training,
     *,
     seed: int,
     log: Log = print,
 ) -> pd.DataFrame:
-    """What a classifier of `target` costs when it keeps the layers up to each, for one sample.
+    """What a classifier for `task` costs when it keeps the layers up to each, for one sample.
 
     Metrics: parameters, macs, file_bytes, memory_bytes, and of the part before the first layer
     front_end_parameters, front_end_macs (`strata.pruning.price.Cost`).
@@ -375,7 +391,7 @@ def cost_measures(
     from strata.pruning.surgery import prune
 
     rows = []
-    full, example = _priced(Path(source), dataset, target, training, n=1)
+    full, example = _priced(Path(source), dataset, task, training, n=1)
     for depth, name in _depths(full):
         found = asdict(cost(prune(full, depth).eval(), example))
         del found["latency"]
@@ -402,15 +418,16 @@ def timing_measures(
     """Seconds at every depth, medians with quartiles (`low`, `high`).
 
     Metrics: latency (a forward pass of one sample, over `repeats`) and epoch_seconds (an epoch of
-    training, from the median of `steps` steps of a batch, the front end's forward pass included).
+    training as transformers alone would do it: `steps` steps of a batch are timed, the front end's
+    forward pass included, and multiplied). Sounds have the median length of the first.
     """
     from strata.inference import pick_device
     from strata.pruning.price import cost, seconds_of, training_step
     from strata.pruning.surgery import prune
 
     rows, device = [], pick_device(device)
-    full, example = _priced(Path(source), dataset, task.target, training, n=1)
-    _, batch = _priced(Path(source), dataset, task.target, training, n=training.batch_size)
+    full, example = _priced(Path(source), dataset, task, training, n=1)
+    _, batch = _priced(Path(source), dataset, task, training, n=training.batch_size)
     example, batch = ({k: v.to(device) for k, v in each.items()} for each in (example, batch))
     per_epoch = max(1, len(task.rows["train"]) // training.batch_size)
     options = {"warmup": warmup, "threads": threads}
@@ -419,19 +436,20 @@ def timing_measures(
         place = {"layer": name, "layer_index": depth - 1}
         latency = cost(model, example, repeats=repeats, **options).latency
         rows.append(place | {"metric": "latency", "n": repeats} | _seconds(latency, 1))
-        step = seconds_of(training_step(model, batch), steps, **options)
+        step = seconds_of(training_step(model.train(), batch), steps, **options)
         rows.append(place | {"metric": "epoch_seconds", "n": steps} | _seconds(step, per_epoch))
         log(f"{depth} layers: {1000 * latency.median:.2f} ms")
     return _finished_costs(rows, source, dataset, seed)
 
 
-def _priced(source: Path, dataset: Dataset, target: str, training: Training, n: int):
-    """A classifier of `target` and the first n samples as its arguments (sounds of one length)."""
+def _priced(source: Path, dataset: Dataset, task: Task, training: Training, n: int):
+    """A classifier for `task` and the first n samples as its arguments (sounds of one length)."""
     from strata.zoo.tuning import classifier, raw_example
 
-    classes = sorted(set(dataset.manifest[target].astype(str)))
+    classes, _ = task.targets(dataset.manifest[task.target])
     model = classifier(source, classes, training.overrides)
-    return model, raw_example(source, dataset, range(min(n, len(dataset))))
+    examples = raw_example(source, dataset, range(min(max(n, _EXAMPLES), len(dataset))))
+    return model, {key: value[:n] for key, value in examples.items()}
 
 
 def _depths(model) -> Iterable[tuple[int, str]]:
@@ -460,12 +478,14 @@ def compare_cuts(
 
     Metrics, for each model and task (`family`): accuracy (`concept` is the criterion; mean over
     seeds with a t interval; `layers` kept), and difference: accuracy of the convexity cut less that
-    of the criterion, paired by seed, with a t interval and the p-value of a sign-flip test. Rows of
-    model "all" pool the pairs of all models and tasks; their p-values are also adjusted over the
-    criteria (`p_adjusted`, Benjamini and Hochberg).
+    of the criterion, paired by seed, with a t interval and the p-value of a sign-flip test. They
+    are about chance in training: split and test samples are the same for all seeds. `same` counts
+    the seeds in which the criterion keeps the same layers as the convexity cut.
 
-    `same` counts the seeds in which the criterion keeps the same layers as the convexity cut: they
-    have no difference to tell, and are not pooled.
+    Rows of model "all" are over models and tasks, each the mean of its seeds, which are no
+    independent evidence of another model or task: `n` is the number of pairs of model and task,
+    `same` of those without any difference, and the p-values are also adjusted over the criteria
+    (`p_adjusted`, Benjamini and Hochberg).
 
     Further criteria are made of the depths tried: oracle, the depth that validates best on average
     over seeds; and random_depth, the mean over all depths, which is what a depth drawn blindly
@@ -480,20 +500,18 @@ def compare_cuts(
         place = {"model": model, "family": task, "dataset": mine["dataset"].iloc[0]}
         for criterion in dict.fromkeys(mine["criterion"]):
             own = {**place, "concept": criterion, "layers": layers[criterion], "n": len(wide)}
-            same = (texts[criterion] == texts[CUT]).to_numpy()
-            own["same"] = int(same.sum())
+            own["same"] = int((texts[criterion] == texts[CUT]).sum())
             found = t_interval(wide[criterion].to_numpy())
             rows.append(own | {"metric": "accuracy"} | found._asdict())
             if criterion != CUT:
                 gains = (wide[CUT] - wide[criterion]).to_numpy()
-                pooled.setdefault(criterion, []).append(gains[~same])
+                pooled.setdefault(criterion, []).append(gains.mean())
                 rows.append(own | {"metric": "difference"} | _compared(gains, seed, permutations))
-    place = {"model": "all", "family": "all", "dataset": runs["dataset"].iloc[0], "same": 0}
-    pooled = {name: gains for name, gains in pooled.items() if sum(map(len, gains))}
+    place = {"model": "all", "family": "all", "dataset": runs["dataset"].iloc[0]}
     together = [
         {**place, "concept": criterion, "layers": np.nan, "metric": "difference"}
-        | {"n": sum(map(len, gains))}
-        | _compared(np.concatenate(gains), seed, permutations)
+        | {"n": len(gains), "same": int(np.sum(np.array(gains) == 0))}
+        | _compared(np.array(gains), seed, permutations)
         for criterion, gains in pooled.items()
     ]
     adjusted = adjust_p_values(np.array([row["p_value"] for row in together]))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from strata.errors import StrataError
-from strata.models import find_layers
+from strata.models import encoder_of, find_layers
 
 if TYPE_CHECKING:
     import torch
@@ -88,9 +88,8 @@ def _parameters(parameters) -> int:
 
 
 def _front_end_parameters(model: nn.Module) -> int:
-    base = model.base_model
     layers = sum(_parameters(layer.parameters()) for layer in find_layers(model).values())
-    return _parameters(base.parameters()) - layers
+    return _parameters(encoder_of(model).parameters()) - layers
 
 
 def count_macs(model: nn.Module, example: Mapping[str, torch.Tensor]) -> tuple[int, int]:

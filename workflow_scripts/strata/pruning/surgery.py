@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 from strata.errors import StrataError
@@ -45,8 +46,9 @@ def prune(model: nn.Module, keep: int | Iterable[int]) -> nn.Module:
         layers of one kind, as a ResNet.
     """
     total = n_layers(model)
-    chosen = list(range(keep)) if isinstance(keep, int) else sorted(int(i) for i in keep)
-    check_depth(total, keep if isinstance(keep, int) else len(chosen))
+    count = isinstance(keep, Integral)
+    chosen = list(range(keep)) if count else sorted(int(i) for i in keep)
+    check_depth(total, keep if count else len(chosen))
     wrong = [i for i in chosen if not 0 <= i < total]
     if wrong or len(set(chosen)) < len(chosen):
         raise StrataError(

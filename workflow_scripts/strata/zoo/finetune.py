@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from strata.data.manifest import Dataset
 from strata.inference import pick_device
 from strata.models import find_layers
-from strata.splits import task_rows
+from strata.splits import Task, task_rows
 from strata.zoo.interpolation import interpolated
 from strata.zoo.tuning import Training, classifier, inputs_of, train_classifier
 
@@ -28,6 +27,7 @@ def finetune(
     *,
     splits: Mapping[str, float] | str = "own",
     apart: str | None = None,
+    at_least: int = 1,
     split_seed: int = 0,
     interpolate: bool = False,
     seed: int = 0,
@@ -36,11 +36,11 @@ def finetune(
 ) -> dict:
     """Fine-tune the model in `source` to predict the column `target`.
 
-    Trained on the `train` split (`strata.splits.task_rows` says how `splits`, `apart` and
-    `split_seed` make it); the accuracy on the returned card is measured on its `test` split. The
-    result in `directory` is a transformers classifier of the source's architecture
-    (`strata.zoo.tuning.classifier`). With `interpolate` it is trained on points between pictures of
-    the same class, behind a layer drawn at every step (`strata.zoo.interpolation`): a direct
+    Trained on the `train` split (`strata.splits.task_rows` says how `splits`, `apart`, `at_least`
+    and `split_seed` make it); the accuracy on the returned card is measured on its `test` split.
+    The result in `directory` is a transformers classifier of the source's architecture
+    (`strata.zoo.tuning.classifier`). With `interpolate` it is trained on points between pictures
+    of the same class, behind a layer drawn at every step (`strata.zoo.interpolation`): a direct
     objective for convex classes.
 
     Raises
@@ -51,10 +51,10 @@ def finetune(
     source, directory, device = Path(source), Path(directory), pick_device(device)
     name, labels = dataset.info["name"], dataset.manifest
     needed = ("train", "test", *(["validation"] if training.patience is not None else []))
-    rows = task_rows(labels, target, splits, apart, split_seed, name, needed)
-    classes, targets = np.unique(labels[target].to_numpy(dtype=str), return_inverse=True)
+    rows = task_rows(labels, target, splits, apart, at_least, split_seed, name, needed)
+    classes, targets = Task(target, rows).targets(labels[target])
     torch.manual_seed(seed)
-    model = classifier(source, [str(label) for label in classes], training.overrides)
+    model = classifier(source, classes, training.overrides)
     inputs = inputs_of(source, dataset, model, device)
     model.to(device)
     layers = list(find_layers(model).values())
@@ -70,7 +70,7 @@ def finetune(
         "base": source.name,
         "dataset": name,
         "target": target,
-        "classes": [str(label) for label in classes],
+        "classes": classes,
         "parameters": sum(p.numel() for p in model.parameters()),
         "scores": {"test_accuracy": round(accuracy, 4)},
         "training": asdict(trained.schedule) | {samples: len(rows["train"])},

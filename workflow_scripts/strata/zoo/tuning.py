@@ -14,6 +14,7 @@ from torch import nn
 from strata.compat import prepare_imports
 from strata.data.manifest import Dataset
 from strata.errors import StrataError
+from strata.models import encoder_of
 from strata.speech import (
     fed_with_frames,
     frame_batch,
@@ -60,7 +61,8 @@ class SoundInputs:
 
     def __init__(self, source: Path, dataset: Dataset, model: nn.Module, device: str = "cpu"):
         rate, prepare = sound_processor(source)
-        base = model.base_model
+        # Moved outside of inference mode, in which weights would become unfit for training.
+        base = model.base_model.to(device).eval()
         self.config, self.device = base.config, device
         self.frames: list[torch.Tensor] = []
         with torch.inference_mode():
@@ -68,7 +70,7 @@ class SoundInputs:
                 samples = range(start, min(start + _BATCH, len(dataset)))
                 clips = prepare([dataset.sound(i, rate) for i in samples])
                 clips = [clip.to(device) for clip in clips]
-                self.frames += [f.cpu().clone() for f in frames_of(base.to(device).eval(), clips)]
+                self.frames += [f.cpu().clone() for f in frames_of(base, clips)]
 
     def __call__(self, rows: np.ndarray, draw: torch.Generator | None = None) -> dict:
         batch = frame_batch(self.config, [self.frames[row] for row in rows])
@@ -92,15 +94,19 @@ def inputs_of(source: Path, dataset: Dataset, model: nn.Module, device: str = "c
 
 
 def raw_example(source: Path, dataset: Dataset, samples: Iterable[int]) -> dict[str, torch.Tensor]:
-    """Samples as a user gives them to a classifier: pictures, or sounds cut to the shortest."""
+    """Samples as a user gives them to a classifier: pictures, or sounds of their median length,
+    longer ones cut and shorter ones followed by silence."""
     if dataset.modality == "image":
         look, side = Look.of(source), Look.of(source).size
         pictures = [dataset.image(i).resize((side, side)) for i in samples]
         return {"pixel_values": look.tensor(np.stack([np.asarray(p) for p in pictures]))}
     rate, prepare = sound_processor(source)
     clips = prepare([dataset.sound(i, rate) for i in samples])
-    shortest = min(map(len, clips))
-    return {"input_values": torch.stack([clip[:shortest] for clip in clips])}
+    length = int(np.median([len(clip) for clip in clips]))
+    clips = [
+        torch.nn.functional.pad(clip[:length], (0, max(0, length - len(clip)))) for clip in clips
+    ]
+    return {"input_values": torch.stack(clips)}
 
 
 # --- classifiers --------------------------------------------------------------------------------
@@ -148,7 +154,7 @@ def _override(config, overrides: Mapping, name: str) -> None:
 
 def head_parameters(model: nn.Module) -> list[nn.Parameter]:
     """The parameters of a classifier that are not its encoder's."""
-    encoder = {id(p) for p in model.base_model.parameters()}
+    encoder = {id(p) for p in encoder_of(model).parameters()}
     return [p for p in model.parameters() if id(p) not in encoder]
 
 
