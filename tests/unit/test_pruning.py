@@ -203,6 +203,7 @@ def test_what_is_left_computes_what_it_did_in_the_full_model(name):
         for one, other in zip(cut, full, strict=False):
             assert torch.equal(one, other)
     assert n_layers(model) == 5  # the full model is left as it was
+    assert n_layers(prune(model, np.int64(2))) == 2
 
 
 @pytest.mark.parametrize("keep", [1, 3, (0, 2, 4), (3, 4)], ids=str)

@@ -185,6 +185,11 @@ def test_lists_of_files_make_the_splits(tmp_path):
     found = open_dataset(tmp_path / "out").manifest
     split = dict(zip(found["speaker"], found["split"], strict=True))
     assert split == {"a": "test", "b": "validation", "c": "train"}
+    table = "path,split,word\n" + "".join(f"{name},all,x\n" for name in names)
+    (tmp_path / "in/labels.csv").write_text(table)
+    both = {**spec, "labels": "labels.csv"}
+    with pytest.raises(StrataError, match="lists and a column split both name splits"):
+        index_folder(both, tmp_path / "out")
     spec["lists"] = {"test": "nowhere.txt"}
     with pytest.raises(StrataError, match=r"no list of the split 'test'.*nowhere"):
         index_folder(spec, tmp_path / "out")
