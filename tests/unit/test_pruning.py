@@ -489,9 +489,25 @@ def test_seeds_with_the_same_layers_are_counted(cuts):
     table = compare_cuts(cuts, trained_table(cuts, accuracy), seed=0)
     rows = table[(table["metric"] == "difference") & (table["concept"] == "random")]
     assert rows.loc[rows["model"] == "m", "same"].item() == 1
-    pooled = rows[rows["model"] == "all"]
-    assert pooled["n"].item() == 1  # seeds are no independent evidence of another model
-    assert pooled["value"].item() == pytest.approx(rows.loc[rows["model"] == "m", "value"].item())
+    assert not (table["model"] == "all").any()  # of one model there is nothing to pool
+
+
+def test_over_models_each_counts_once_however_many_seeds_it_has(cuts):
+    gains = {"a": 0.01, "b": 0.02, "c": 0.06}
+
+    def trained(name):
+        def accuracy(kept, seed, split):
+            return 0.5 + gains[name] * (kept == (0, 1, 2))
+
+        return trained_table(cuts, accuracy).assign(model=name)
+
+    all_cuts = pd.concat([cuts.assign(model=name) for name in gains])
+    table = compare_cuts(all_cuts, pd.concat(map(trained, gains)), seed=0)
+    row = table[(table["model"] == "all") & (table["concept"] == "cka")].iloc[0]
+    assert row["n"] == 3 and row["value"] == pytest.approx(0.03)
+    assert row["p_value"] == pytest.approx(2 / 8)
+    low, high = t_interval(np.array(list(gains.values())))[1:]
+    assert (row["low"], row["high"]) == pytest.approx((low, high))
 
 
 def test_points_of_the_tradeoff_know_their_price(cuts):

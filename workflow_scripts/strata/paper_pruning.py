@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
@@ -98,6 +98,9 @@ def _task_values(name: str, measures: Mapping[str, pd.DataFrame]) -> dict[str, o
     epochs = measures["trained"][measures["trained"]["metric"] == "loss_curve"]
     for family, mine in epochs.groupby("family", sort=False):
         values[macro_name(name, family, "train n")] = int(mine["n"].iloc[0])
+    reached = tradeoff_points(cuts, measures["trained"], cost)
+    for row in reached[reached["criterion"] == "prefix"].itertuples():
+        values |= _spread((name, row.model, row.family, "depth", str(row.layers)), row)
     rows = measures["comparison"]
     for row in rows[rows["metric"] == "accuracy"].itertuples():
         place = (name, row.model, row.family, row.concept)
@@ -105,17 +108,22 @@ def _task_values(name: str, measures: Mapping[str, pd.DataFrame]) -> dict[str, o
         if row.concept == "oracle":
             values[macro_name(*place, "layers")] = int(row.layers)
     for row in rows[(rows["metric"] == "difference") & (rows["model"] != "all")].itertuples():
-        values |= _spread((name, row.model, row.family, "over", row.concept), row)
+        values |= _spread((name, row.model, row.family, "over", row.concept), row, points)
         values[macro_name(name, row.model, row.family, "over", row.concept, "p")] = row.p_value
     return values
 
 
-def _spread(place: tuple[str, ...], row) -> dict[str, object]:
-    """A share with its interval, as percentages."""
+def points(difference: float) -> Verbatim:
+    """A difference of shares in percentage points, without the word."""
+    return Verbatim(f"{100 * difference:.1f}".replace("-", r"\ensuremath{-}"))
+
+
+def _spread(place: tuple[str, ...], row, shown: Callable = percent) -> dict[str, object]:
+    """A share (or a difference of shares) with its interval."""
     return {
-        macro_name(*place): percent(row.value),
-        macro_name(*place, "low"): percent(row.low),
-        macro_name(*place, "high"): percent(row.high),
+        macro_name(*place): shown(row.value),
+        macro_name(*place, "low"): shown(row.low),
+        macro_name(*place, "high"): shown(row.high),
     }
 
 
@@ -124,7 +132,7 @@ def _difference_values(name: str, comparison: pd.DataFrame) -> dict[str, object]
     rows = comparison[(comparison["metric"] == "difference") & (comparison["model"] == "all")]
     for row in rows.itertuples():
         place = (name, "over", row.concept)
-        values |= _spread(place, row)
+        values |= _spread(place, row, points)
         values[macro_name(*place, "n")] = int(row.n)
         values[macro_name(*place, "p")] = row.p_value
         values[macro_name(*place, "adjusted p")] = row.p_adjusted

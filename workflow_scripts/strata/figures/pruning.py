@@ -222,7 +222,9 @@ def differences(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFra
     """Accuracy of the convexity cut less that of each other choice, paired by seed."""
     rows = table[table["metric"] == "difference"]
     names = [name for name in reversed(CRITERIA) if name in set(rows["concept"])]
-    pairs = [*_pairs(rows[rows["model"] != "all"], styles), ("all", "all")]
+    pairs = _pairs(rows[rows["model"] != "all"], styles)
+    if (rows["model"] == "all").any():
+        pairs.append(("all", "all"))
     figure = style.new_figure(style.DOUBLE, 0.55 + 0.17 * len(names))
     grid = figure.subplots(1, len(pairs), sharey=True)
     for ax, (model, task) in zip(np.atleast_1d(grid), pairs, strict=True):

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 Log = Callable[[str], None]
 CUT = "most_convex"
 BASELINES = ("every_second", "random", "block_influence", "angular_distance", "cka")
+_FEWEST_PAIRS = 3  # of model and task, to say anything over them
 _EXAMPLES = 32  # samples of which sounds for pricing take their median length
 _NONE = Estimate(np.nan, np.nan, np.nan)
 
@@ -485,7 +486,7 @@ def compare_cuts(
     Rows of model "all" are over models and tasks, each the mean of its seeds, which are no
     independent evidence of another model or task: `n` is the number of pairs of model and task,
     `same` of those without any difference, and the p-values are also adjusted over the criteria
-    (`p_adjusted`, Benjamini and Hochberg).
+    (`p_adjusted`, Benjamini and Hochberg). There are none for fewer than three pairs.
 
     Further criteria are made of the depths tried: oracle, the depth that validates best on average
     over seeds; and random_depth, the mean over all depths, which is what a depth drawn blindly
@@ -508,6 +509,7 @@ def compare_cuts(
                 pooled.setdefault(criterion, []).append(gains.mean())
                 rows.append(own | {"metric": "difference"} | _compared(gains, seed, permutations))
     place = {"model": "all", "family": "all", "dataset": runs["dataset"].iloc[0]}
+    pooled = {name: gains for name, gains in pooled.items() if len(gains) >= _FEWEST_PAIRS}
     together = [
         {**place, "concept": criterion, "layers": np.nan, "metric": "difference"}
         | {"n": len(gains), "same": int(np.sum(np.array(gains) == 0))}
