@@ -503,7 +503,7 @@ def test_over_models_each_counts_once_however_many_seeds_it_has(cuts):
 
     all_cuts = pd.concat([cuts.assign(model=name) for name in gains])
     table = compare_cuts(all_cuts, pd.concat(map(trained, gains)), seed=0)
-    row = table[(table["model"] == "all") & (table["concept"] == "cka")].iloc[0]
+    row = table[(table["model"] == "all") & (table["concept"] == "every_second")].iloc[0]
     assert row["n"] == 3 and row["value"] == pytest.approx(0.03)
     assert row["p_value"] == pytest.approx(2 / 8)
     low, high = t_interval(np.array(list(gains.values())))[1:]
