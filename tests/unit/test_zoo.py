@@ -1,6 +1,7 @@
 """The shipped zoo keeps the promises of its recipes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,12 @@ import pytest
 import torch
 from torch import nn
 
+from strata import StrataError
 from strata.data.microworld import vocabulary
-from strata.zoo import read_recipe
+from strata.models import load_encoder
+from strata.zoo import read_recipe, train
 from strata.zoo.interpolation import interpolated, partners
+from strata.zoo.recipe import SpeechData
 from strata.zoo.text import caption_tokenizer
 
 ZOO = Path(__file__).parents[2] / "resources" / "zoo"
@@ -23,6 +27,40 @@ def test_a_shipped_model_has_learned_what_its_recipe_requires(name):
     assert requires
     for metric, least in requires.items():
         assert card["scores"][metric] >= least
+
+
+SPEECH = [name for name in ("micro-wav2vec2", "micro-hubert") if (ZOO / name).is_dir()]
+
+
+@pytest.mark.parametrize("name", SPEECH)
+def test_a_speech_model_knows_more_than_its_random_twin(name):
+    scores = json.loads((ZOO / name / "card.json").read_text())["scores"]
+    for probe, least in (("word", 0.3), ("unheard_word", 0.3), ("speaker", 0.05)):
+        known = scores[f"{probe}_probe_accuracy"]
+        assert known > scores[f"random_{probe}_probe_accuracy"] + least
+
+
+@pytest.mark.parametrize("name", SPEECH)
+def test_a_speech_recipe_is_followed_to_a_model_that_loads(name, tmp_path):
+    """The shipped recipe with a step or two, a layer or two and a few voices."""
+    recipe = read_recipe(ZOO / name / "recipe.yaml")
+    options = recipe.objective_options
+    if "clusters" in options:
+        options = {"clusters": [5, 6], "first_steps": 2, "layer": 1}
+    little = replace(
+        recipe,
+        architecture=recipe.architecture | {"num_hidden_layers": 2},
+        data=SpeechData(speakers=2, takes=1, held_out_speakers=4, seed=1),
+        schedule=replace(recipe.schedule, steps=2, batch_size=8),
+        objective_options=options,
+        requires={},
+    )
+    card = train(little, tmp_path / name, log=lambda line: None)
+    encoder = load_encoder(tmp_path / name, device="cpu")
+    assert encoder.rate == 16000 and len(encoder.layers) == 2
+    assert {"word_probe_accuracy", "random_speaker_probe_accuracy"} <= set(card["scores"])
+    with pytest.raises(StrataError, match=r"word_probe_accuracy is .* its recipe requires 1\.1"):
+        train(replace(little, requires={"word_probe_accuracy": 1.1}), tmp_path / "x", log=str)
 
 
 def test_clip_pools_at_the_end_token():
