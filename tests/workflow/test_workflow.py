@@ -115,14 +115,14 @@ def test_the_same_inputs_give_the_same_bytes(workflow):
         "results/measures/tinyconvexity/transforms/micro-vit.parquet",
         "results/models/tiny-kind/model.safetensors",
         "results/models/tiny-word/model.safetensors",
-        "results/data/tinyspeech/sounds.npy",
         "results/measures/tinypruning/trained/micro-hubert.word.1.parquet",
         "results/measures/tinypruning/similarity/micro-hubert.parquet",
     ]
     before = [sha256(workflow.path(name)) for name in kept]
     rules = ("finetune", "extract_shard", "label_neurons", "plot_measure", "plot_neurons", "paper")
     rules += ("triplets_dataset", "score_convexity", "transform_layers")
-    rules += ("microspeech", "finetune_cuts", "compare_layers")
+    # Not the sounds themselves: seconds would be measured again, and those differ.
+    rules += ("finetune_cuts", "compare_layers")
     workflow(*TINY, "--forcerun", *rules)
     assert [sha256(workflow.path(name)) for name in kept] == before
 
