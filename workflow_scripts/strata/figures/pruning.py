@@ -97,7 +97,7 @@ def convexity_with_cuts(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd
         ax.set_title(family_name(family))
     entries = axes.handles(styles[m] for m in dict.fromkeys(rows["model"]))
     marks = [_entry(name, ms=7 if name == CUT else 5) for name in _VARIANTS]
-    axes.legend_above(figure, [*entries, *marks], 4)
+    axes.legend_above(figure, [*entries, *marks], 4 if len(families) > 1 else 2)
     return figure, axes.drawn(pd.concat(drawn), "metric", "family")
 
 
