@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 Log = Callable[[str], None]
 CUT = "most_convex"
-BASELINES = ("every_second", "random", "block_influence", "angular_distance", "cka")
 _FEWEST_PAIRS = 3  # of model and task, to say anything over them
 _EXAMPLES = 32  # samples of which sounds for pricing take their median length
 _NONE = Estimate(np.nan, np.nan, np.nan)
