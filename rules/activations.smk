@@ -12,6 +12,8 @@ rule extract_shard:
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]["extract"]
+    resources:
+        **needs("extract_shard", gpu=True),
     params:
         options=lambda wildcards: {
             key: config["models"][wildcards.model][key]
@@ -33,6 +35,8 @@ rule merge_shards:
         "results/logs/activations/{dataset}/{model}/merge.log",
     conda:
         "../envs/measures.yaml"
+    resources:
+        **needs("merge_shards"),
     script:
         "../workflow_scripts/merge_activations.py"
 
@@ -48,6 +52,8 @@ rule embed_images:
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]["extract"]
+    resources:
+        **needs("embed_images", gpu=True),
     params:
         device=config["device"],
         batch_size=config["batch_size"],
@@ -66,6 +72,8 @@ rule embed_concepts:
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]["extract"]
+    resources:
+        **needs("embed_concepts", gpu=True),
     params:
         template=lambda wildcards: study_of(wildcards).get("template", "{}"),
         device=config["device"],

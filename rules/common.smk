@@ -33,6 +33,17 @@ def one_of(names):
     return "|".join(re.escape(name) for name in names) or "no^name"
 
 
+def needs(rule, gpu=False):
+    """Resources of a rule's jobs. A job that was killed for too little gets more the next time."""
+    entry = config["resources"]["default"] | config["resources"].get(rule, {})
+
+    def growing(amount):
+        return lambda wildcards, attempt: amount * attempt
+
+    named = {key: growing(amount) for key, amount in entry.items()}
+    return named | ({"gpu": 1} if gpu and config["device"] == "cuda" else {})
+
+
 def names_of_kind(registry, **properties):
     """Entries of a registry ("datasets", "models", "studies") with these properties."""
     return [

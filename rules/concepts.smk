@@ -20,6 +20,8 @@ rule label_neurons:
     conda:
         "../envs/measures.yaml"
     threads: config["threads"]["dissect"]
+    resources:
+        **needs("label_neurons"),
     params:
         options=lambda wildcards: {
             key: study_of(wildcards)[key]
@@ -41,6 +43,8 @@ rule released_labels:
         study=one_of(RELEASES),
     conda:
         "../envs/measures.yaml"
+    resources:
+        **needs("released_labels"),
     params:
         file=lambda wildcards: study_of(wildcards)["models"][wildcards.model],
         seed=config["seed"],
@@ -59,6 +63,8 @@ rule count_concepts:
         "results/logs/measures/{study}/counts/{model}.log",
     conda:
         "../envs/measures.yaml"
+    resources:
+        **needs("count_concepts"),
     params:
         categories=categories_path,
         options=lambda wildcards: {
@@ -85,6 +91,8 @@ rule score_truth:
         study=one_of(DISSECTIONS),
     conda:
         "../envs/measures.yaml"
+    resources:
+        **needs("score_truth"),
     params:
         split=lambda wildcards: study_of(wildcards)["split"],
         bootstrap=lambda wildcards: study_of(wildcards)["bootstrap"],

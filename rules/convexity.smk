@@ -16,6 +16,8 @@ rule score_convexity:
     conda:
         "../envs/measures.yaml"
     threads: config["threads"]["dissect"]
+    resources:
+        **needs("score_convexity"),
     params:
         options=lambda wildcards: {
             key: study_of(wildcards)[key]
@@ -41,6 +43,8 @@ rule score_alignment:
         study=one_of(CONVEXITIES),
     conda:
         "../envs/measures.yaml"
+    resources:
+        **needs("score_alignment"),
     params:
         options=lambda wildcards: {
             key: study_of(wildcards)[key] for key in ("similarity", "bootstrap")
@@ -65,6 +69,8 @@ rule transform_layers:
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]["dissect"]
+    resources:
+        **needs("transform_layers"),
     params:
         options=lambda wildcards: {
             key: study_of(wildcards)[key]
@@ -97,6 +103,8 @@ rule relate:
         study=one_of(CONVEXITIES),
     conda:
         "../envs/measures.yaml"
+    resources:
+        **needs("relate"),
     params:
         groups=lambda wildcards: {
             name: catalogue.models_of(study_of(wildcards), name)
@@ -122,6 +130,8 @@ rule score_euclidean:
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]["extract"]
+    resources:
+        **needs("score_euclidean", gpu=True),
     params:
         options=lambda wildcards: {
             key: study_of(wildcards)["euclidean"][key]

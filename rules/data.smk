@@ -17,6 +17,8 @@ rule microworld:
         dataset=one_of(names_of_kind("datasets", kind="microworld")),
     conda:
         "../envs/data.yaml"
+    resources:
+        **needs("microworld"),
     params:
         spec=lambda wildcards: config["datasets"][wildcards.dataset],
     script:
@@ -35,6 +37,8 @@ rule microspeech:
         dataset=one_of(names_of_kind("datasets", kind="microspeech")),
     conda:
         "../envs/data.yaml"
+    resources:
+        **needs("microspeech"),
     params:
         spec=lambda wildcards: config["datasets"][wildcards.dataset],
     script:
@@ -51,6 +55,8 @@ rule folder_dataset:
         dataset=one_of(names_of_kind("datasets", kind="folder")),
     conda:
         "../envs/data.yaml"
+    resources:
+        **needs("folder_dataset"),
     params:
         spec=lambda wildcards: config["datasets"][wildcards.dataset],
         seed=config["seed"],
@@ -111,6 +117,8 @@ rule triplets_dataset:
         dataset=one_of(names_of_kind("datasets", kind="triplets")),
     conda:
         "../envs/measures.yaml"
+    resources:
+        **needs("triplets_dataset"),
     params:
         spec=lambda wildcards: config["datasets"][wildcards.dataset],
         seed=config["seed"],

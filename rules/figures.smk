@@ -20,6 +20,8 @@ rule plot_measure:
         figure=one_of(catalogue.FIGURES),
     conda:
         "../envs/figures.yaml"
+    resources:
+        **needs("plot_measure"),
     params:
         study=study_of,
         models=model_entries,
@@ -43,6 +45,8 @@ rule plot_scores:
         "results/logs/figures/{study}_scores_{model}.log",
     conda:
         "../envs/figures.yaml"
+    resources:
+        **needs("plot_scores"),
     params:
         study=study_of,
         models=model_entries,
@@ -67,6 +71,8 @@ rule plot_neurons:
         "results/logs/figures/{study}_neurons_{model}.log",
     conda:
         "../envs/figures.yaml"
+    resources:
+        **needs("plot_neurons"),
     params:
         split=lambda wildcards: study_of(wildcards)["split"],
         alpha=lambda wildcards: study_of(wildcards)["alpha"],
@@ -89,6 +95,8 @@ rule plot_specimen:
         "results/logs/figures/{study}_specimen.log",
     conda:
         "../envs/figures.yaml"
+    resources:
+        **needs("plot_specimen"),
     params:
         seed=config["seed"],
     script:

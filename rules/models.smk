@@ -81,6 +81,8 @@ else:
         conda:
             "../envs/torch.yaml"
         threads: config["threads"]["train"]
+        resources:
+            **needs("train_zoo_model"),
         script:
             "../workflow_scripts/train_zoo_model.py"
 
@@ -97,6 +99,8 @@ rule random_twin:
         model=one_of(TWINS),
     conda:
         "../envs/torch.yaml"
+    resources:
+        **needs("random_twin"),
     params:
         seed=lambda wildcards: config["models"][wildcards.model].get(
             "seed", config["seed"]
@@ -121,6 +125,8 @@ rule finetune:
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]["train"]
+    resources:
+        **needs("finetune", gpu=True),
     params:
         target=lambda wildcards: finetuning_of(wildcards)["target"],
         training=lambda wildcards: {

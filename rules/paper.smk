@@ -1,5 +1,11 @@
 """The paper: numbers and tables written by the workflow, and LaTeX."""
 
+
+# LaTeX is where the user is; compute nodes seldom have it.
+localrules:
+    paper,
+
+
 PAPER_SOURCES = sorted(
     os.path.relpath(path, workflow.basedir)
     for suffix in ("tex", "bib")
@@ -21,6 +27,8 @@ rule write_numbers:
         "results/logs/paper/numbers.log",
     conda:
         "../envs/paper.yaml"
+    resources:
+        **needs("write_numbers"),
     params:
         studies={name: config["studies"][name] for name in config["run"]},
         models=config["models"],

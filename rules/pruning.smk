@@ -21,6 +21,8 @@ rule score_task_convexity:
     conda:
         "../envs/measures.yaml"
     threads: config["threads"]["dissect"]
+    resources:
+        **needs("score_task_convexity"),
     params:
         # What a cut is chosen by must not see what it is tested on.
         part=lambda wildcards: "train" if wildcards.measure == "selection" else "test",
@@ -48,6 +50,8 @@ rule compare_layers:
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]["extract"]
+    resources:
+        **needs("compare_layers", gpu=True),
     params:
         samples=lambda wildcards: study_of(wildcards)["similarity_samples"],
         tasks=lambda wildcards: study_of(wildcards)["tasks"],
@@ -70,6 +74,8 @@ rule choose_cuts:
         study=one_of(PRUNINGS),
     conda:
         "../envs/measures.yaml"
+    resources:
+        **needs("choose_cuts"),
     params:
         tasks=lambda wildcards: list(study_of(wildcards)["tasks"]),
         seeds=lambda wildcards: training_seeds(study_of(wildcards)),
@@ -99,6 +105,8 @@ rule finetune_cuts:
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]["train"]
+    resources:
+        **needs("finetune_cuts", gpu=True),
     params:
         spec=lambda wildcards: study_of(wildcards)["tasks"][wildcards.task],
         training=lambda wildcards: study_of(wildcards)["training"],
@@ -121,6 +129,8 @@ rule compare_cuts:
         study=one_of(PRUNINGS),
     conda:
         "../envs/measures.yaml"
+    resources:
+        **needs("compare_cuts"),
     params:
         seed=config["seed"],
     script:
@@ -139,6 +149,8 @@ rule count_cost:
         study=one_of(PRUNINGS),
     conda:
         "../envs/torch.yaml"
+    resources:
+        **needs("count_cost"),
     params:
         tasks=lambda wildcards: study_of(wildcards)["tasks"],
         training=lambda wildcards: study_of(wildcards)["training"],
@@ -161,6 +173,8 @@ rule time_cuts:
     conda:
         "../envs/torch.yaml"
     threads: ALL_CORES
+    resources:
+        **needs("time_cuts", gpu=True),
     params:
         options=lambda wildcards: study_of(wildcards)["timing"],
         tasks=lambda wildcards: study_of(wildcards)["tasks"],
