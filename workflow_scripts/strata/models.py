@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 PREPROCESSING = ("own", "imagenet")
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that a repository has
 _FILES = (
     "config.json",
-    "model.safetensors",
     "preprocessor_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -377,7 +377,12 @@ def _imagenet_transform(size: int):
 
 
 def fetch(
-    spec: Mapping, directory: str | Path, *, mirror: str | None = None, name: str = ""
+    spec: Mapping,
+    directory: str | Path,
+    *,
+    mirror: str | None = None,
+    name: str = "",
+    log: Callable[[str], None] = print,
 ) -> dict:
     """Put a model into `directory`, ready to load offline, and return its card.
 
@@ -387,6 +392,9 @@ def fetch(
     written as safetensors. `spec["processor"]` (`sampling_rate`, `do_normalize`) says how sounds
     are prepared where a speech model's repository does not.
 
+    What came from the hub before a failure is kept beside `directory`, and a second call goes on
+    from there. The card's revision is the commit, also where the specification names a branch.
+
     Raises
     ------
     StrataError
@@ -394,10 +402,12 @@ def fetch(
     """
     directory = Path(directory)
     temporary = directory.with_name(f".{directory.name}.part")
+    downloads = directory.with_name(f".{directory.name}.downloads")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        source = _copy_local(spec, temporary, mirror, name) or _download(spec, temporary, name)
+        found = _copy_local(spec, temporary, mirror, name)
+        source, revision = found or _download(spec, downloads, temporary, name, log)
         _safetensors_only(temporary, name)
         if "processor" in spec and not (temporary / "preprocessor_config.json").is_file():
             write_sound_processor(temporary, **spec["processor"])
@@ -405,15 +415,17 @@ def fetch(
         card = {
             "name": name,
             "source": source,
-            "revision": spec.get("revision"),
+            "revision": revision,
             "licence": spec.get("licence") or _licence(temporary),
             "parameters": _parameters(temporary / "model.safetensors"),
             "sha256": _sha256(temporary / "model.safetensors"),
         }
         write_card(temporary, card)
         directory.mkdir(parents=True, exist_ok=True)
-        for file in (file for file in (*_FILES, "card.json") if (temporary / file).is_file()):
-            os.replace(temporary / file, directory / file)
+        for file in (*_FILES, "model.safetensors", "card.json"):
+            if (temporary / file).is_file():
+                os.replace(temporary / file, directory / file)
+        shutil.rmtree(downloads, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return card
@@ -424,7 +436,10 @@ def write_card(directory: Path, card: Mapping) -> None:
     (directory / "card.json").write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
 
 
-def _copy_local(spec: Mapping, directory: Path, mirror: str | None, name: str) -> str | None:
+def _copy_local(
+    spec: Mapping, directory: Path, mirror: str | None, name: str
+) -> tuple[str, str | None] | None:
+    """Copy a model from its folder or the mirror; its origin and revision, None if not there."""
     if "path" in spec:
         folder = Path(spec["path"])
         if not folder.is_dir():
@@ -433,27 +448,36 @@ def _copy_local(spec: Mapping, directory: Path, mirror: str | None, name: str) -
         folder = Path(mirror or "") / "models" / spec["id"]
         if not mirror or not folder.is_dir():
             return None
-    for file in (*_FILES, "pytorch_model.bin"):
+    _copy_files(folder, directory)
+    return str(spec.get("id", folder)), spec.get("revision")
+
+
+def _copy_files(folder: Path, directory: Path) -> None:
+    for file in (*_FILES, *_WEIGHTS):
         if (folder / file).is_file():
             shutil.copyfile(folder / file, directory / file)
-    return str(spec.get("id", folder))
 
 
-def _download(spec: Mapping, directory: Path, name: str) -> str:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+def _download(
+    spec: Mapping, downloads: Path, directory: Path, name: str, log: Callable[[str], None]
+) -> tuple[str, str]:
+    """Fetch a model from the hub by way of `downloads`; its origin and its commit."""
+    from strata.hub import fetch_repository
 
-    place = {"repo_id": spec["id"], "revision": spec["revision"], "local_dir": directory}
+    repository, revision = spec["id"], spec["revision"]
     try:
-        snapshot_download(**place, allow_patterns=list(_FILES))
-        if not (directory / "model.safetensors").is_file():
-            snapshot_download(**place, allow_patterns=["pytorch_model.bin"])
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        commit, folder = fetch_repository(
+            repository, revision, _FILES, downloads, either=_WEIGHTS, log=log
+        )
+        _copy_files(folder, directory)
+    except (OSError, StrataError) as error:
         raise StrataError(
-            f"{name}: cannot fetch {spec['id']} at revision {spec['revision']}: "
-            f"{_one_line(error)}; or put it under models/{spec['id']} of the data mirror"
+            f"{name}: cannot fetch {repository} at revision {revision}: {_one_line(error)}; "
+            f"or put it under models/{repository} of the data mirror"
         ) from None
-    return spec["id"]
+    if commit != revision:
+        log(f"{repository}: {revision} is commit {commit}; name that to pin it")
+    return repository, commit
 
 
 def _safetensors_only(directory: Path, name: str) -> None:
@@ -518,7 +542,7 @@ def random_twin(source: str | Path, directory: str | Path, *, seed: int) -> dict
     else:
         _build_transformers(source).save_pretrained(directory)
     for file in _FILES:
-        if file != "model.safetensors" and (source / file).is_file():
+        if (source / file).is_file():
             shutil.copyfile(source / file, directory / file)
     card = {
         "name": directory.name,

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import quote
 
 from strata.data.files import index_files, read_segments
@@ -21,16 +22,40 @@ from strata.errors import StrataError
 _CHUNK = 2**20
 _SECONDS_BETWEEN_REPORTS = 20
 _TIMEOUT = 30  # seconds without any byte
+_LONGEST_PAUSE = 300  # seconds that a server may ask for between attempts
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file to fetch: its name below the download folder, its URL and its sha256."""
+    """A file to fetch: its name below the download folder, its URL and its checksum.
+
+    The checksum is the content's sha256, or, with `algorithm="git object"`, git's object id.
+    """
 
     name: str
     url: str
-    sha256: str
+    checksum: str
     unpack: bool = False
+    algorithm: str = "sha256"
+
+    def mismatch(self, path: Path) -> str:
+        """Nothing where the file at `path` has the checksum, else what it has instead."""
+        if self.algorithm == "git object":
+            content = path.read_bytes()
+            found = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+        else:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        told = f"{self.algorithm} is {found}, expected {self.checksum}"
+        return "" if found == self.checksum else told
+
+
+class PassingError(Exception):
+    """A failure that may pass; `wait` is for how many seconds the server asks."""
+
+    def __init__(self, reason: str, wait: float = 0.0):
+        super().__init__(reason)
+        self.wait = wait
 
 
 def fetch_file(
@@ -38,6 +63,7 @@ def fetch_file(
     directory: str | Path,
     *,
     mirror: str | None = None,
+    headers: Mapping[str, str] | None = None,
     retries: int = 4,
     pause: float = 1.0,
     log: Callable[[str], None] = print,
@@ -55,7 +81,7 @@ def fetch_file(
         Neither place gives the file, or what they give has another checksum.
     """
     path = _inside(Path(directory), file.name)
-    if path.is_file() and _sha256(path) == file.sha256:
+    if path.is_file() and not file.mismatch(path):
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     sources = ([below(mirror, file.name)] if mirror else []) + [file.url]
@@ -63,16 +89,16 @@ def fetch_file(
     for source in sources:
         part = path.with_name(path.name + ".part")
         try:
-            _obtain(source, part, retries, pause, log)
+            _obtain(source, part, headers or {}, retries, pause, log)
         except (OSError, StrataError) as error:
             reasons.append(f"{source}: {error}")
             continue
-        found = _sha256(part)
-        if found == file.sha256:
+        wrong = file.mismatch(part)
+        if not wrong:
             os.replace(part, path)
             return path
         part.unlink()
-        reasons.append(f"{source}: sha256 is {found}, expected {file.sha256}")
+        reasons.append(f"{source}: {wrong}")
     raise StrataError(f"{file.name}: cannot be fetched; " + "; ".join(reasons))
 
 
@@ -88,45 +114,71 @@ def below(base: str, name: str) -> str:
     return f"{base.rstrip('/')}/{quote(name)}" if "://" in base else str(Path(base) / name)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _obtain(source: str, part: Path, retries: int, pause: float, log: Callable) -> None:
+def _obtain(
+    source: str, part: Path, headers: Mapping, retries: int, pause: float, log: Callable
+) -> None:
     """Write `source` (a path or URL) to `part`."""
-    if "://" not in source:
-        if not Path(source).is_file():
-            raise StrataError("no such file")
+    if "://" in source:
+        retried(lambda: _download(source, part, headers, log), source, retries, pause, log)
+    elif Path(source).is_file():
         shutil.copyfile(source, part)
-        return
+    else:
+        raise StrataError("no such file")
+
+
+def retried(
+    attempt: Callable[[], Any],
+    source: str,
+    retries: int = 4,
+    pause: float = 1.0,
+    log: Callable[[str], None] = print,
+) -> Any:
+    """What `attempt` returns. After a PassingError it is called again, at most `retries` times in
+    all, after a pause that doubles or for which the server asked; then StrataError is raised."""
+    for number in range(retries):
+        try:
+            return attempt()
+        except PassingError as error:
+            reason, wait = str(error), min(max(error.wait, pause * 2**number), _LONGEST_PAUSE)
+        if number + 1 < retries:
+            log(f"{source}: {reason}; trying again in {wait:.0f} s")
+            time.sleep(wait)
+    raise StrataError(f"{reason} after {retries} attempts; run again to go on from there")
+
+
+def seconds_to_wait(headers: Mapping[str, str]) -> float:
+    """What a server's Retry-After asks for (0 where it asks for nothing, or for a date)."""
+    asked = headers.get("Retry-After", "")
+    return float(asked) if asked.isdigit() else 0.0
+
+
+def _download(url: str, part: Path, headers: Mapping, log: Callable[[str], None]) -> None:
     import requests
 
-    for attempt in range(retries):
-        try:
-            return _download(source, part, log)
-        except requests.HTTPError as error:
-            status = error.response.status_code
-            if status < 500 and status not in (408, 416, 429):
-                raise StrataError(f"HTTP status {status}") from None
-            reason = f"HTTP status {status}"
-            if status == 416:  # the partial file is longer than the remote one
-                part.unlink(missing_ok=True)
-        except requests.RequestException as error:
-            reason = type(error).__name__
-        if attempt + 1 < retries:
-            log(f"{source}: {reason}; trying again in {pause * 2**attempt:.0f} s")
-            time.sleep(pause * 2**attempt)
-    raise StrataError(f"{reason} after {retries} attempts")
+    try:
+        _stream(url, part, headers, log)
+    except requests.HTTPError as error:
+        status = error.response.status_code
+        if status == 416:  # the partial file is longer than the remote one
+            part.unlink(missing_ok=True)
+        if status < 500 and status not in (408, 416, 429):
+            raise StrataError(f"HTTP status {status}") from None
+        raise PassingError(
+            f"HTTP status {status}", seconds_to_wait(error.response.headers)
+        ) from None
+    except requests.RequestException as error:
+        raise PassingError(type(error).__name__) from None
 
 
-def _download(url: str, part: Path, log: Callable[[str], None]) -> None:
+def _stream(url: str, part: Path, headers: Mapping, log: Callable[[str], None]) -> None:
+    """Append to `part` what it lacks of a remote file."""
     import requests
 
     have = part.stat().st_size if part.exists() else 0
     # Identity keeps byte ranges those of the file itself.
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+    wanted = {"Accept-Encoding": "identity", **headers}
+    wanted |= {"Range": f"bytes={have}-"} if have else {}
+    with requests.get(url, headers=wanted, stream=True, timeout=_TIMEOUT) as response:
         response.raise_for_status()
         resumed = response.status_code == 206
         done = have if resumed else 0
@@ -271,7 +323,7 @@ def download_dataset(
         "licence": spec["licence"],
         "source": spec["source"],
         "storage": "files",
-        "checksums": {file.name: file.sha256 for file in files},
+        "checksums": {file.name: file.checksum for file in files},
     }
     segments = None
     if spec["modality"] == "table":
