@@ -133,20 +133,27 @@ def item_columns(wildcards):
     }
 
 
-def categories_path(wildcards):
-    """The category word lists: shipped in resources/, or part of a released data set."""
+def categories_source(wildcards):
+    """The downloaded data set that a study's category word lists come with (None: shipped, or the
+    user's own), and their file."""
     study = study_of(wildcards)
-    if study["kind"] == "concepts":
-        return study["categories"]
-    return f"{DOWNLOADS}/{study['dataset']}/{study['categories']}"
+    categories = study["categories"]
+    if study["kind"] == "published_labels":
+        return study["dataset"], categories
+    if isinstance(categories, str):
+        return None, categories
+    return categories["from"], categories["file"]
+
+
+def categories_path(wildcards):
+    dataset, file = categories_source(wildcards)
+    return f"{DOWNLOADS}/{dataset}/{file}" if dataset else file
 
 
 def categories_file(wildcards):
     """What the word lists depend on: their file, or the data set that they come with."""
-    study = study_of(wildcards)
-    if study["kind"] == "concepts":
-        return study["categories"]
-    return f"results/data/{study['dataset']}/manifest.parquet"
+    dataset, file = categories_source(wildcards)
+    return f"results/data/{dataset}/manifest.parquet" if dataset else file
 
 
 def figure_names(study):

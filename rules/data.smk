@@ -107,6 +107,11 @@ rule download_concepts:
 rule triplets_dataset:
     input:
         pictures=lambda wildcards: f"results/data/{config['datasets'][wildcards.dataset]['images']}/manifest.parquet",
+        files=lambda wildcards: [
+            f"results/data/{name}/manifest.parquet"
+            for key, name in config["datasets"][wildcards.dataset].items()
+            if key == "from"
+        ],
     output:
         manifest="results/data/{dataset}/manifest.parquet",
         info="results/data/{dataset}/dataset.json",

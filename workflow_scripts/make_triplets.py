@@ -14,4 +14,6 @@ with job(snakemake):
     if "simulated" in spec:
         simulated_triplets(spec, pictures, directory, seed=spec.get("seed", params.seed))
     else:
-        collected_triplets(spec, pictures, directory, base=params.base)
+        files = [open_dataset(Path(path).parent) for path in snakemake.input.files]
+        download = files[0] if files else None
+        collected_triplets(spec, pictures, directory, base=params.base, download=download)

@@ -167,6 +167,39 @@ def test_bad_input_is_named(change, message):
 # --- reading ------------------------------------------------------------------------------------
 
 
+def test_answers_one_by_one_keep_the_two_that_were_not_chosen(tmp_path):
+    lines = ["subject\timage1\timage3\timage2\tchoice", "x\t1\t3\t2\t1", "x\t1\t3\t2\t2"]
+    lines += ["x\t2\t3\t1\t1", "y\t4\t1\t2\t3"]
+    (tmp_path / "t.tsv").write_text("\n".join(lines))
+    found = read_triplets(tmp_path / "t.tsv", "choices", list("abcd"))
+    assert found.to_numpy().tolist() == [[0, 2, 1, 2], [1, 2, 0, 1], [1, 3, 0, 1]]
+    (tmp_path / "t.tsv").write_text("\n".join([lines[0], "x\t1\t3\t2\t4"]))
+    with pytest.raises(StrataError, match="line 2: choice should be 1, 2 or 3"):
+        read_triplets(tmp_path / "t.tsv", "choices", list("abcd"))
+    (tmp_path / "t.tsv").write_text("image1\timage2\timage3\n1\t2\t3\n")
+    with pytest.raises(StrataError, match="no column 'choice'; it has image1, image2, image3"):
+        read_triplets(tmp_path / "t.tsv", "choices", list("abcd"))
+
+
+def test_files_of_triplets_come_from_a_folder_or_else_from_a_download(tmp_path):
+    pictures = Dataset(tmp_path, {"root": "."}, pd.DataFrame({"thing": list("abc")}))
+    for name, content in (("download/t.txt", "0 1 2\n"), ("download/items.txt", "a\nb\nc\n")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    for folder in ("mine", "d"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "mine/kinds.tsv").write_text("animal\ttool\n1\t0\n1\t0\n0\t1\n")
+    spec = {"column": "thing", "triplets": "t.txt", "form": "numbers", "items": "items.txt"}
+    spec |= {"categories": "kinds.tsv", "images": "p", "path": "mine"}
+    files = Dataset(tmp_path / "d", {"root": "../download"}, pd.DataFrame())
+    given = {"base": tmp_path, "download": files}
+    collected_triplets(spec, pictures, tmp_path / "out", **given)
+    made = pd.read_parquet(tmp_path / "out/manifest.parquet")
+    assert made["animal"].tolist() == [True, True, False]
+    with pytest.raises(StrataError, match="mine/lost.tsv: no such file of triplets"):
+        collected_triplets(spec | {"triplets": "lost.tsv"}, pictures, tmp_path / "x", **given)
+
+
 def test_triplets_by_name(tmp_path):
     (tmp_path / "items.txt").write_text("ant\nbee\ncat\ndog\n")
     items = read_items(tmp_path / "items.txt")

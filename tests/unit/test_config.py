@@ -41,12 +41,7 @@ def test_the_full_study_only_misses_what_its_user_has_to_bring(tmp_path):
     config = DEFAULT | {k: v for k, v in full.items() if not isinstance(v, dict)}
     config |= {k: DEFAULT[k] | v for k, v in full.items() if isinstance(v, dict)}
     shutil.copytree(ROOT / "rules", tmp_path / "rules")
-    with pytest.raises(StrataError, match=r"words_per_category_curated\.json: no such file"):
-        check_config(config, tmp_path)
-    words = tmp_path / full["studies"]["concepts-full"]["categories"]
-    words.parent.mkdir(parents=True)
-    words.write_text('{"colors": ["red"]}')
-    for folder in ("data/imagenet_val", "data/things/images"):
+    for folder in ("data/imagenet_val", "data/things/object_images"):
         with pytest.raises(StrataError, match=f"no folder .*{folder}"):
             check_config(config, tmp_path)
         (tmp_path / folder).mkdir(parents=True)
@@ -90,10 +85,20 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
         ("studies/convexity/pairs", 0, "studies: convexity: pairs"),
         ("studies/convexity/split", "tset", "did you mean 'test'?"),
         ("datasets/simulated_observers/images", "world", "images: unknown data set 'world'"),
+        ("datasets/material_judgements/from", "things", "unknown download 'things'"),
+        (
+            "studies/concepts/categories",
+            {"from": "published_labels", "file": "x.json"},
+            "unknown download 'published_labels'; did you mean 'published_neuron_labels'?",
+        ),
         ("datasets/simulated_observers/simulated", ..., "needs either simulated, or triplets"),
         ("datasets/simulated_observers/simulated/weights", {"knid": 1}, "column 'knid'"),
         ("datasets/material_judgements/form", ..., "form is missing"),
-        ("datasets/material_judgements/form", "csv", "should be one of table, numbers, votes"),
+        (
+            "datasets/material_judgements/form",
+            "csv",
+            "should be one of table, numbers, choices, votes",
+        ),
         ("models/micro-vit/id", "micro-vet", "did you mean 'micro-vit'?"),
         ("models/micro-vit/id", ..., "needs an id"),
         ("models/micro-vit/source", "timm", "needs a revision"),

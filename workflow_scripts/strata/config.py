@@ -83,7 +83,8 @@ def _told(error) -> str:
     if error.validator == "enum":
         return f"{error.instance!r} should be one of {', '.join(map(str, error.validator_value))}"
     if error.validator == "oneOf":
-        return "needs either files, or base_url and checksums"
+        choices = [" and ".join(choice["required"]) for choice in error.validator_value]
+        return f"needs either {', or '.join(choices)}"
     if error.validator == "const":
         return f"{error.instance!r} should be {error.validator_value!r}"
     return " ".join(error.message.split())[:200]
@@ -126,7 +127,11 @@ def _check_triplets(where: str, entry: Mapping, config: Mapping) -> None:
     if ("simulated" in entry) == ("triplets" in entry):
         raise StrataError(f"config, {where}: needs either simulated, or triplets (a file) and form")
     if "triplets" in entry and "form" not in entry:
-        raise StrataError(f"config, {where}: form is missing: table, numbers or votes")
+        raise StrataError(f"config, {where}: form is missing: table, numbers, choices or votes")
+    if "from" in entry:
+        _known(
+            entry["from"], names_of(config["datasets"], "download"), f"{where}: from", "download"
+        )
     if entry["column"] != "sample":
         _check_label_column(f"{where}: column", entry["column"], pictures)
     if "simulated" in entry:
@@ -218,6 +223,9 @@ def _check_concepts_study(where: str, study: Mapping, config: Mapping) -> None:
         if config["models"][model]["modality"] != "image":
             raise StrataError(f"config, {where}: {model!r} is a speech model, the data are images")
     _known(study["concept_set"], config["concept_sets"], f"{where}: concept_set", "concept set")
+    if not isinstance(study["categories"], str):
+        downloads = names_of(config["datasets"], "download")
+        _known(study["categories"]["from"], downloads, f"{where}: categories: from", "download")
     _check_comparisons(where, study)
     _check_sizes(where, study, config)
 
@@ -346,7 +354,8 @@ def _check_files(where: str, study: Mapping, config: Mapping, base: Path) -> Non
         _check_zoo(study, config, base)
     if study["kind"] != "concepts":
         return
-    read_categories(base / study["categories"])
+    if isinstance(study["categories"], str):
+        read_categories(base / study["categories"])
     concepts = config["concept_sets"][study["concept_set"]]
     words = read_concepts(base / concepts["path"]) if concepts["kind"] == "file" else None
     if "vocabulary" in study:

@@ -29,7 +29,8 @@ _LONGEST_PAUSE = 300  # seconds that a server may ask for between attempts
 class RemoteFile:
     """A file to fetch: its name below the download folder, its URL and its checksum.
 
-    The checksum is the content's sha256, or, with `algorithm="git object"`, git's object id.
+    The checksum is the content's sha256; with `algorithm="md5"` what an old publisher tells, and
+    with "git object" git's object id.
     """
 
     name: str
@@ -45,7 +46,7 @@ class RemoteFile:
             found = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
         else:
             with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+                found = hashlib.file_digest(file, self.algorithm).hexdigest()
         told = f"{self.algorithm} is {found}, expected {self.checksum}"
         return "" if found == self.checksum else told
 
@@ -258,8 +259,9 @@ def remote_files(spec: Mapping, base: str | Path = ".") -> list[RemoteFile]:
             RemoteFile(
                 entry.get("name") or PurePosixPath(entry["url"]).name,
                 entry["url"],
-                entry["sha256"],
+                entry.get("sha256") or entry["md5"],
                 entry.get("unpack", False),
+                "sha256" if "sha256" in entry else "md5",
             )
             for entry in spec["files"]
         ]

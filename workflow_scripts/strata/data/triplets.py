@@ -19,7 +19,7 @@ from strata.alignment import TASKS, check_triplets, noise_ceiling
 from strata.data.manifest import KEY_COLUMNS, Dataset, write_dataset
 from strata.errors import StrataError
 
-FORMS = ("table", "numbers", "votes")
+FORMS = ("table", "numbers", "choices", "votes")
 _COLUMNS = ("a", "b", "odd", "count")
 
 
@@ -54,8 +54,10 @@ def read_triplets(path: Path, form: str, items: list[str]) -> pd.DataFrame:
     ----------
     form
         "table": a CSV with columns a, b, odd and optionally count, of item names; "numbers": three
-        numbers a line, from 0, the odd one last (THINGS); "votes": JSON with `answers` [reference,
-        first, second] and `agreement` [votes for the first, for the second] (Lagunas et al. 2019).
+        numbers a line, from 0, the odd one last (THINGS); "choices": a table separated by tabs with
+        item numbers from 1 in image1, image2 and image3, and in choice which of the three is odd
+        (THINGS' answers one by one); "votes": JSON with `answers` [reference, first, second] and
+        `agreement` [votes for the first, for the second] (Lagunas et al. 2019).
 
     Raises
     ------
@@ -66,9 +68,8 @@ def read_triplets(path: Path, form: str, items: list[str]) -> pd.DataFrame:
         raise StrataError(f"form {form!r} is unknown: choose from {FORMS}")
     if not path.is_file():
         raise StrataError(f"{path}: no such file of triplets")
-    answers = {"table": _from_table, "numbers": _from_numbers, "votes": _from_votes}[form](
-        path, items
-    )
+    read = {"table": _from_table, "numbers": _from_numbers, "choices": _from_choices}
+    answers = (read | {"votes": _from_votes})[form](path, items)
     try:
         check_triplets(answers[["a", "b", "odd"]].to_numpy(), len(items))
     except StrataError as error:
@@ -99,6 +100,23 @@ def _from_numbers(path: Path, items: list[str]) -> pd.DataFrame:
         raise StrataError(f"{path}: {table.shape[1]} numbers a line; it should be three")
     table.columns = list(_COLUMNS[:3])
     return table.assign(count=1)
+
+
+def _from_choices(path: Path, items: list[str]) -> pd.DataFrame:
+    columns = ["image1", "image2", "image3", "choice"]
+    there = pd.read_csv(path, sep="\t", nrows=0).columns
+    missing = [column for column in columns if column not in there]
+    if missing:
+        raise StrataError(f"{path}: no column {missing[0]!r}; it has {', '.join(there)}")
+    table = pd.read_csv(path, sep="\t", usecols=columns, dtype="int64")[columns].to_numpy()
+    shown, choice = table[:, :3] - 1, table[:, 3] - 1
+    wrong = np.flatnonzero((choice < 0) | (choice > 2))
+    if len(wrong):
+        raise StrataError(f"{path}, line {wrong[0] + 2}: choice should be 1, 2 or 3")
+    rows = np.arange(len(shown))
+    kept = [shown[rows, (choice + step) % 3] for step in (1, 2)]
+    columns = [np.minimum(*kept), np.maximum(*kept), shown[rows, choice]]
+    return pd.DataFrame(np.stack(columns, axis=1), columns=list(_COLUMNS[:3])).assign(count=1)
 
 
 def _from_votes(path: Path, items: list[str]) -> pd.DataFrame:
@@ -182,11 +200,17 @@ def simulated_triplets(spec: Mapping, pictures: Dataset, directory: str | Path, 
 
 
 def collected_triplets(
-    spec: Mapping, pictures: Dataset, directory: str | Path, *, base: str | Path = "."
+    spec: Mapping,
+    pictures: Dataset,
+    directory: str | Path,
+    *,
+    base: str | Path = ".",
+    download: Dataset | None = None,
 ) -> None:
     """Make a `kind: triplets` entry of people's answers about `pictures` in `directory`.
 
-    The files lie in `spec["path"]`, or, where that is missing, beside the pictures:
+    The files lie in the folder `spec["path"]`, else among those of `download`, else beside the
+    pictures:
     `spec["triplets"]` is the file of answers, `spec["form"]` its form, `spec["items"]` the file of
     item names (without it: the pictures' column `spec["column"]`, in the order of the manifest),
     `spec["categories"]` a table of marks (1 or 0), a column a category, in items' order (without
@@ -195,19 +219,25 @@ def collected_triplets(
     Raises StrataError as `read_items` and `read_triplets`, and for categories of another length.
     """
     directory = Path(directory)
-    folder = Path(base) / spec["path"] if "path" in spec else pictures.root
+    folders = [Path(base) / spec["path"]] if "path" in spec else []
+    folders += [download.root] if download else []
+    folders = folders or [pictures.root]
+
+    def find(file: str) -> Path:
+        found = (folder / file for folder in folders if (folder / file).is_file())
+        return next(found, folders[0] / file)
+
     if "items" in spec:
-        names = read_items(folder / spec["items"], spec.get("item_column"))
+        names = read_items(find(spec["items"]), spec.get("item_column"))
     else:
         names = list(dict.fromkeys(pictures.manifest[spec["column"]].astype(str)))
-    answers = read_triplets(folder / spec["triplets"], spec["form"], names)
+    answers = read_triplets(find(spec["triplets"]), spec["form"], names)
     items = pd.DataFrame({"item": names})
     if "categories" in spec:
-        marks = pd.read_csv(folder / spec["categories"], sep=None, engine="python")
+        table = find(spec["categories"])
+        marks = pd.read_csv(table, sep=None, engine="python")
         if len(marks) != len(items):
-            raise StrataError(
-                f"{folder / spec['categories']}: {len(marks)} rows for {len(items)} items"
-            )
+            raise StrataError(f"{table}: {len(marks)} rows for {len(items)} items")
         items = pd.concat([items, marks.astype(bool)], axis=1)
     else:
         items = items.join(_shared_labels(pictures.manifest, spec["column"]), on="item")
