@@ -196,7 +196,7 @@ def test_files_of_triplets_come_from_a_folder_or_else_from_a_download(tmp_path):
     collected_triplets(spec, pictures, tmp_path / "out", **given)
     made = pd.read_parquet(tmp_path / "out/manifest.parquet")
     assert made["animal"].tolist() == [True, True, False]
-    with pytest.raises(StrataError, match="mine/lost.tsv: no such file of triplets"):
+    with pytest.raises(StrataError, match=r"mine/lost\.tsv: no such file of triplets"):
         collected_triplets(spec | {"triplets": "lost.tsv"}, pictures, tmp_path / "x", **given)
 
 

@@ -220,7 +220,7 @@ def collected_triplets(
     """
     directory = Path(directory)
     folders = [Path(base) / spec["path"]] if "path" in spec else []
-    folders += [download.root] if download else []
+    folders += [] if download is None else [download.root]
     folders = folders or [pictures.root]
 
     def find(file: str) -> Path:
