@@ -1,0 +1,72 @@
+"""Every network of the full study, under its name and revision, from a hub on the loopback."""
+
+import numpy as np
+import pytest
+import torch
+from huggingface_hub import constants
+from PIL import Image
+
+from hub import Hub
+from small_models import full_study, repositories, save_model
+from strata.models import encoder_of, fetch, load_encoder
+
+TIMM = "timm/vit_tiny_patch16_224.augreg_in21k"
+NAMED = {**repositories(), TIMM: "main"}
+ENTRIES = {entry["id"]: entry for entry in full_study()["models"].values() if "id" in entry}
+ENTRIES[TIMM] = {"source": "timm", "id": TIMM, "modality": "image"}
+
+
+@pytest.fixture(scope="module")
+def hub():
+    with Hub() as running, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(constants, "ENDPOINT", running.url)
+        template = running.url + "/{repo_id}/resolve/{revision}/{filename}"
+        patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        yield running
+
+
+@pytest.mark.parametrize("repository", NAMED)
+def test_a_network_arrives_with_its_weights_and_layers(repository, hub, tmp_path):
+    original = save_model(repository, tmp_path / "source")
+    hub.publish(repository, tmp_path / "source")
+    if NAMED[repository] != "main":
+        hub.pin(repository, NAMED[repository])
+    spec = ENTRIES[repository] | {"revision": NAMED[repository]}
+    card = fetch(spec, tmp_path / "model", name="model", log=str)
+    assert card["source"] == repository and len(card["revision"]) == 40
+    assert NAMED[repository] in (card["revision"], "main")
+    assert card["licence"] == spec.get("licence", "apache-2.0")
+    encoder = load_encoder(
+        tmp_path / "model", device="cpu", preprocess=spec.get("preprocess", "own")
+    )
+    depth = 4 if "large" in repository else 3
+    assert len(encoder.layers) == (5 if "resnet" in repository else depth)
+    assert_same_weights(original, encoder.module)
+    assert_finite(encoder, spec["modality"])
+
+
+def assert_same_weights(original, loaded):
+    """Every weight of the encoder is the original's: nothing was drawn anew."""
+    source = original if not hasattr(original, "config") else encoder_of(original)
+    there = source.state_dict()
+    for name, value in loaded.state_dict().items():
+        if "pooler" in name and name not in there:
+            continue
+        torch.testing.assert_close(value, there[name], rtol=0, atol=0, msg=name)
+
+
+def assert_finite(encoder, modality):
+    draw = np.random.default_rng(0)
+    if modality == "image":
+        picture = Image.fromarray(draw.integers(0, 256, (40, 50, 3), dtype=np.uint8))
+        batch = encoder.preprocess([picture])
+        assert batch.shape[-2:] == (32, 32) or "resnet" in json.dumps(
+            encoder.module.config.to_dict()
+        )
+    else:
+        assert encoder.rate == 16_000
+        batch = encoder.preprocess([draw.normal(size=16_000).astype(np.float32)])
+    with torch.inference_mode():
+        found = encoder.forward(batch)
+    states = found if torch.is_tensor(found) else found["last_hidden_state"]
+    assert torch.isfinite(states).all()
