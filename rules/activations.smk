@@ -21,6 +21,7 @@ rule extract_shard:
             if key in config["models"][wildcards.model]
         },
         device=config["device"],
+        precision=config["precision"],
         batch_size=config["batch_size"],
     script:
         "../workflow_scripts/extract_activations.py"
@@ -56,6 +57,7 @@ rule embed_images:
         **needs("embed_images", gpu=True),
     params:
         device=config["device"],
+        precision=config["precision"],
         batch_size=config["batch_size"],
     script:
         "../workflow_scripts/embed_images.py"

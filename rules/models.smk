@@ -144,5 +144,6 @@ rule finetune:
             },
         },
         device=config["device"],
+        precision=config["precision"],
     script:
         "../workflow_scripts/finetune_model.py"

@@ -112,6 +112,7 @@ rule finetune_cuts:
         training=lambda wildcards: study_of(wildcards)["training"],
         checkpoints=f"{CHECKPOINTS}/{{study}}",
         device=config["device"],
+        precision=config["precision"],
         split_seed=config["seed"],
     script:
         "../workflow_scripts/finetune_cuts.py"

@@ -17,5 +17,6 @@ with job(snakemake):
         open_dataset(Path(snakemake.input.manifest).parent),
         device=snakemake.params.device,
         batch_size=snakemake.params.batch_size,
+        precision=snakemake.params.precision,
     )
     np.save(snakemake.output[0], embeddings)

@@ -24,5 +24,6 @@ with job(snakemake):
         snakemake.output[0],
         pool=pool,
         batch_size=snakemake.params.batch_size,
+        precision=snakemake.params.precision,
         shard=(shard - 1, shards),
     )

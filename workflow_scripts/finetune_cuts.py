@@ -24,7 +24,7 @@ with job(snakemake):
         dataset,
         Task.of(dataset.manifest, wildcards.task, params.spec, params.split_seed, name),
         cuts_of(read_measures(snakemake.input.cuts), wildcards.task, seed),
-        Training(**params.training),
+        Training(**params.training, precision=params.precision),
         seed=seed,
         checkpoints=checkpoints,
         device=params.device,

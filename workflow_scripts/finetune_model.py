@@ -18,7 +18,7 @@ with job(snakemake):
         open_dataset(Path(snakemake.input.manifest).parent),
         params.target,
         Path(snakemake.output.card).parent,
-        Training(**params.training),
+        Training(**params.training, precision=params.precision),
         device=params.device,
         **params.options,
     )

@@ -273,3 +273,16 @@ def test_models_that_cannot_be_loaded_are_named(tmp_path):
     if not torch.cuda.is_available():
         with pytest.raises(StrataError, match="no CUDA device"):
             load_encoder(tmp_path / "vit", device="cuda")
+
+
+def test_mixed_precision_is_near_and_not_the_same(tmp_path, dataset):
+    save_vision(tmp_path / "vit", "vit")
+    encoder = load_encoder(tmp_path / "vit", device="cpu")
+    for precision in ("float32", "bfloat16"):
+        extract(encoder, dataset, tmp_path / precision, precision=precision, log=quiet)
+    full, half = (ActivationCache(tmp_path / name).layer(1) for name in ("float32", "bfloat16"))
+    assert half.dtype == np.float32 and not np.array_equal(full, half)
+    np.testing.assert_allclose(half, full, atol=0.05 * np.abs(full).max())
+    assert ActivationCache(tmp_path / "bfloat16").index["precision"] == "bfloat16"
+    with pytest.raises(StrataError, match="precision: 'half' is unknown; use float32 or bfloat16"):
+        extract(encoder, dataset, tmp_path / "x", precision="half", log=quiet)

@@ -23,10 +23,11 @@ _PARTS = (
 
 
 class Workflow:
-    """A copy of the workflow and a way to call it."""
+    """A copy of the workflow and a way to call it, with more environment variables if need be."""
 
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Path, environment: dict[str, str] | None = None):
         self.directory = directory
+        self.environment = environment or {}
         for part in _PARTS:
             source, target = ROOT / part, directory / part
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -43,6 +44,7 @@ class Workflow:
         environment.pop("STRATA_MIRROR", None)
         if mirror := find_mirror():
             environment["STRATA_MIRROR"] = str(mirror)
+        environment |= self.environment
         done = subprocess.run(
             ["snakemake", "--cores", "2", *arguments],
             cwd=self.directory,

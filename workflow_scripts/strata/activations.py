@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from strata.errors import StrataError
-from strata.inference import pick_batch_size, run_batches
+from strata.inference import mixed, pick_batch_size, run_batches
 from strata.speech import frame_counts, frame_span
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ def extract(
     *,
     pool: str = "auto",
     batch_size: int | str = "auto",
+    precision: str = "float32",
     shard: tuple[int, int] = (0, 1),
     log: Callable[[str], None] = print,
 ) -> None:
@@ -137,6 +138,9 @@ def extract(
         there is one, else the mean. A labelled piece of a sound is the mean of its own frames.
     batch_size
         Samples per forward pass; halved when the device's memory runs out.
+    precision
+        "float32", or "bfloat16": matrix products of mixed precision (`strata.inference.mixed`).
+        What is written is float32.
     shard
         (i, n): the i-th of n consecutive pieces of the samples; `merge_shards` joins them.
 
@@ -158,11 +162,12 @@ def extract(
         "model_sha256": encoder.sha256,
         "dataset_sha256": _sha256(dataset.directory / "manifest.parquet"),
         "device": encoder.device,
+        "precision": precision,
         "batch_size": pick_batch_size(batch_size, encoder.device),
     }
     pieces = _pieces(encoder, dataset, samples)
     with (
-        _Recorder(encoder, pool, pieces) as recorder,
+        _Recorder(encoder, pool, pieces, precision) as recorder,
         ActivationCache.create(directory, len(samples), info) as cache,
         _piece_cache(cache, pieces, info) as piece_cache,
     ):
@@ -205,14 +210,20 @@ def _piece_cache(cache: _Writer, pieces: list | None, info: dict):
 class _Recorder:
     """Hooks that pool the output of every layer as soon as it is computed."""
 
-    def __init__(self, encoder: Encoder, pool: str, pieces: list | None = None):
+    def __init__(
+        self,
+        encoder: Encoder,
+        pool: str,
+        pieces: list | None = None,
+        precision: str = "float32",
+    ):
         if pool not in POOLS:
             raise StrataError(f"pool: {pool!r} is unknown; use one of {', '.join(POOLS)}")
         if pool == "cls" and not encoder.has_class_token:
             raise StrataError(f"{encoder.name}: pool: cls, but it has no class token; use mean")
         if encoder.rate is not None and pool == "spatial_mean":
             raise StrataError(f"{encoder.name}: pool: spatial_mean on sounds; use mean")
-        self.encoder, self.pool, self.pieces = encoder, pool, pieces
+        self.encoder, self.pool, self.pieces, self.precision = encoder, pool, pieces, precision
         self.done = 0  # samples of earlier batches
         self.frames: list[int] | None = None
         self.pooled: dict[str, torch.Tensor] = {}
@@ -231,7 +242,7 @@ class _Recorder:
 
     def _hook(self, name: str):
         def keep(module, inputs, output) -> None:
-            states = output if hasattr(output, "ndim") else output[0]
+            states = (output if hasattr(output, "ndim") else output[0]).float()
             self.pooled[name] = self._pool(states)
             if self.pieces is not None:
                 self.pooled_pieces[name] = _means(states, *self._spans())
@@ -270,7 +281,7 @@ class _Recorder:
 
         if self.encoder.rate is not None:
             self.frames = frame_counts(self.encoder.module.config, batch)
-        with torch.inference_mode():
+        with torch.inference_mode(), mixed(self.encoder.device, self.precision):
             self.encoder.forward(batch)
         self.done += len(batch)
         found = [*self.pooled.values(), *self.pooled_pieces.values()]

@@ -10,7 +10,7 @@ import numpy as np
 
 from strata.compat import prepare_imports
 from strata.errors import StrataError
-from strata.inference import pick_device, run_batches
+from strata.inference import mixed, pick_device, run_batches
 
 if TYPE_CHECKING:
     from strata.data.manifest import Dataset
@@ -36,9 +36,14 @@ def _unit(vectors) -> np.ndarray:
 
 
 def image_embeddings(
-    directory: str | Path, dataset: Dataset, *, device: str = "auto", batch_size: int | str = "auto"
+    directory: str | Path,
+    dataset: Dataset,
+    *,
+    device: str = "auto",
+    batch_size: int | str = "auto",
+    precision: str = "float32",
 ) -> np.ndarray:
-    """Unit-length CLIP embeddings (samples, d) of a data set's pictures.
+    """Unit-length CLIP embeddings (samples, d) of a data set's pictures, computed in `precision`.
 
     Raises StrataError when `directory` holds no CLIP or a picture cannot be read.
     """
@@ -50,7 +55,7 @@ def image_embeddings(
     model = _load(directory, device)
 
     def embed(pixels) -> list[np.ndarray]:
-        with torch.inference_mode():
+        with torch.inference_mode(), mixed(device, precision):
             return [_unit(model.get_image_features(pixel_values=pixels).pooler_output)]
 
     batches = run_batches(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,20 +26,73 @@ if TYPE_CHECKING:
 
 _AUTO_BATCH = {"cpu": 64, "cuda": 256}
 _SECONDS_BETWEEN_REPORTS = 20
+_SECONDS_BETWEEN_LOOKS = 2
+PRECISIONS = ("float32", "bfloat16")
 
 
 def pick_device(device: str = "auto") -> str:
     """The torch device for "auto" (CUDA when there), "cpu" or "cuda".
 
+    With CUDA this process has a GPU for itself from now on (`claim`), which is torch's current one.
     Raises StrataError for CUDA on a machine without it.
     """
     import torch
 
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise StrataError("device: cuda, but torch finds no CUDA device here; use auto or cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda":
+        if not torch.cuda.is_available():
+            raise StrataError("device: cuda, but torch finds no CUDA device here; use auto or cpu")
+        torch.cuda.set_device(_own_gpu())
     return device
+
+
+@cache
+def _own_gpu() -> int:
+    import torch
+
+    count = torch.cuda.device_count()
+    names = [str(torch.cuda.get_device_properties(number).uuid) for number in range(count)]
+    return claim(names, Path(tempfile.gettempdir()) / f"strata-gpus-{os.getuid()}")
+
+
+def claim(names: Sequence[str], directory: Path, log: Callable[[str], None] = print) -> int:
+    """Number of the first of `names` that no other process has claimed; waits for one if need be.
+
+    A claim is a lock on a file in `directory`, which the system drops when the process ends.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    files = [(directory / f"{name}.lock").open("w") for name in names]
+    waiting = False
+    while True:
+        for number, file in enumerate(files):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            _CLAIMS.append(file)
+            return number
+        if not waiting:
+            log(f"all of {len(names)} GPUs are taken by other jobs; waiting for one")
+        waiting = True
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+_CLAIMS: list = []  # open as long as the process lives
+
+
+def mixed(device: str, precision: str = "float32") -> AbstractContextManager:
+    """Where a network computes matrix products in `precision`; "float32" changes nothing.
+
+    "bfloat16" is torch's automatic mixed precision: weights and sums stay in float32.
+    """
+    import torch
+
+    if precision not in PRECISIONS:
+        raise StrataError(f"precision: {precision!r} is unknown; use {' or '.join(PRECISIONS)}")
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(device, dtype=torch.bfloat16)
 
 
 def pick_batch_size(batch_size: int | str, device: str) -> int:

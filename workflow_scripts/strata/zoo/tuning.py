@@ -14,6 +14,7 @@ from torch import nn
 from strata.compat import prepare_imports
 from strata.data.manifest import Dataset
 from strata.errors import StrataError
+from strata.inference import mixed
 from strata.models import encoder_of
 from strata.speech import (
     fed_with_frames,
@@ -176,7 +177,8 @@ def accuracy(model: nn.Module, inputs: Inputs, rows: np.ndarray, targets: np.nda
 class Training:
     """How a classifier is trained. With `patience` training ends when the accuracy on the
     validation split has not risen for so many epochs, and the best state is kept; `head_factor` is
-    how much faster the new head learns; `overrides` are settings of the model's configuration."""
+    how much faster the new head learns; `overrides` are settings of the model's configuration;
+    `precision` is that of the matrix products in a step (`strata.inference.mixed`)."""
 
     epochs: int = 8
     batch_size: int = 128
@@ -186,6 +188,7 @@ class Training:
     patience: int | None = None
     head_factor: float = 1.0
     overrides: Mapping | None = None
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -228,8 +231,9 @@ def train_classifier(
     def loss_of(chosen: np.ndarray, draw: torch.Generator) -> torch.Tensor:
         given = inputs(train[chosen], draw)
         wanted = torch.from_numpy(targets[train[chosen]])
-        with around(wanted, draw) if around else nullcontext():
-            logits = model(**given).logits
+        inside = around(wanted, draw) if around else nullcontext()
+        with inside, mixed(inputs.device, training.precision):
+            logits = model(**given).logits.float()
         return torch.nn.functional.cross_entropy(logits, wanted.to(logits.device))
 
     def score(split: str) -> float:
