@@ -23,14 +23,15 @@ _VISION = {**_WIDTH, "image_size": SIZE, "patch_size": 8}
 _WORDS = 77  # CLIP's longest text
 
 
-def full_study() -> dict:
-    return yaml.safe_load((ROOT / "studies/full.yaml").read_text())
+def read_overlay(name: str) -> dict:
+    """An overlay of studies/ as it is shipped."""
+    return yaml.safe_load((ROOT / f"studies/{name}.yaml").read_text())
 
 
-def repositories() -> dict[str, str]:
-    """Repository and revision of every network that the full study fetches."""
-    entries = full_study()["models"].values()
-    return {entry["id"]: entry["revision"] for entry in entries if "id" in entry}
+def fetched_models(*overlays: str) -> dict[str, dict]:
+    """The entry of every network that these overlays fetch, by its repository."""
+    entries = [entry for name in overlays for entry in read_overlay(name)["models"].values()]
+    return {entry["id"]: entry for entry in entries if "id" in entry}
 
 
 def save_model(repository: str, folder: Path) -> torch.nn.Module:

@@ -1,4 +1,4 @@
-"""Every network of the full study, under its name and revision, from a hub on the loopback."""
+"""Every network of the full and the small study, under its name and revision, from a hub on the loopback."""
 
 import numpy as np
 import pytest
@@ -7,13 +7,10 @@ from huggingface_hub import constants
 from PIL import Image
 
 from hub import Hub
-from small_models import full_study, repositories, save_model
+from small_models import fetched_models, save_model
 from strata.models import encoder_of, fetch, load_encoder
 
-TIMM = "timm/vit_tiny_patch16_224.augreg_in21k"
-NAMED = {**repositories(), TIMM: "main"}
-ENTRIES = {entry["id"]: entry for entry in full_study()["models"].values() if "id" in entry}
-ENTRIES[TIMM] = {"source": "timm", "id": TIMM, "modality": "image"}
+ENTRIES = fetched_models("full", "small")
 
 
 @pytest.fixture(scope="module")
@@ -25,16 +22,16 @@ def hub():
         yield running
 
 
-@pytest.mark.parametrize("repository", NAMED)
+@pytest.mark.parametrize("repository", ENTRIES)
 def test_a_network_arrives_with_its_weights_and_layers(repository, hub, tmp_path):
     original = save_model(repository, tmp_path / "source")
     hub.publish(repository, tmp_path / "source")
-    if NAMED[repository] != "main":
-        hub.pin(repository, NAMED[repository])
-    spec = ENTRIES[repository] | {"revision": NAMED[repository]}
+    spec = ENTRIES[repository]
+    if spec["revision"] != "main":
+        hub.pin(repository, spec["revision"])
     card = fetch(spec, tmp_path / "model", name="model", log=str)
     assert card["source"] == repository and len(card["revision"]) == 40
-    assert NAMED[repository] in (card["revision"], "main")
+    assert spec["revision"] in (card["revision"], "main")
     assert card["licence"] == spec.get("licence", "apache-2.0")
     encoder = load_encoder(
         tmp_path / "model", device="cpu", preprocess=spec.get("preprocess", "own")

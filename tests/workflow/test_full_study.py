@@ -10,19 +10,56 @@ import yaml
 from hub import Hub
 from papers_data import make_mirror, make_user_data
 from running import Workflow, planned
-from small_models import full_study, repositories, save_model
+from small_models import fetched_models, read_overlay, save_model
 
 BROKEN = "microsoft/wavlm-large"  # whose download breaks off
-OVERLAY = ("--configfile", "studies/full.yaml", "tests/workflow/full.yaml")
+FULL = ("--configfile", "studies/full.yaml", "tests/workflow/full.yaml")
+SMALL = ("--configfile", "studies/small.yaml", "tests/workflow/small.yaml")
+# One network of every architecture and role, so that the test takes minutes; that all of them load
+# is shown in tests/unit/test_hub_models.py.
+KEPT = {
+    "concepts-full": [
+        "vit-base", "dinov2-base", "clip-base", "mae-base", "resnet-50", "vit-base-random",
+        "clip-cub", "vit-bloodmnist",
+    ],
+    "convexity-full": [
+        "vit-base-mean", "vit-base-mean-random", "beit-base", "beit-base-imagenet", "data2vec-large",
+    ],
+    "pruning-full": ["wav2vec2-base", "wav2vec2-base-random", "hubert-base", "wavlm-large"],
+}  # fmt: skip
 
 
-class Full:
-    """A copy of the workflow whose full study finds everything on this machine."""
+def thinned(overlay: dict) -> dict:
+    """The full study without the networks that are not kept."""
+    for name, kept in KEPT.items():
+        study = overlay["studies"][name]
+        study["models"] = [model for model in study["models"] if model in kept]
+        for key, compared in study["comparisons"].items():
+            study["comparisons"][key] = _without_others(compared, kept)
+    return overlay
 
-    def __init__(self, root, hub: Hub):
-        self.hub = hub
+
+def _without_others(compared, kept):
+    if isinstance(compared, list):
+        return [model for model in compared if model in kept]
+    pairs = {
+        key: _without_others(v, kept) if isinstance(v, dict) else v for key, v in compared.items()
+    }
+    return {
+        key: value
+        for key, value in pairs.items()
+        if (value if isinstance(value, dict) else key in kept and value in kept)
+    }
+
+
+class Offline:
+    """A copy of the workflow that finds the papers' networks and data on this machine."""
+
+    def __init__(self, root, hub: Hub, overlay: tuple[str, ...]):
         places = {"HF_ENDPOINT": hub.url, "STRATA_MIRROR": str(root / "mirror"), "HF_TOKEN": ""}
         self.copy = Workflow(root / "workflow", places)
+        full = self.copy.path("studies/full.yaml")
+        full.write_text(yaml.safe_dump(thinned(read_overlay("full"))))
         make_user_data(self.copy.directory)
         files = make_mirror(root / "mirror")
         words = "data/words_per_category_curated.json"
@@ -30,12 +67,7 @@ class Full:
             f"{sha256(files[f'published_neuron_labels/{words}'])}  {words}\n"
         )
         (root / "checksums.yaml").write_text(yaml.safe_dump(_checksums(files)))
-        self.overlays = (*OVERLAY, str(root / "checksums.yaml"))
-        for repository, revision in repositories().items():
-            save_model(repository, root / "hub" / repository)
-            hub.publish(repository, root / "hub" / repository)
-            if revision != "main":
-                hub.pin(repository, revision)
+        self.overlays = (*overlay, str(root / "checksums.yaml"))
 
     def __call__(self, *arguments: str, expect: int = 0) -> str:
         return self.copy(*arguments, *self.overlays, expect=expect)
@@ -51,31 +83,38 @@ def sha256(content: bytes) -> str:
 def _checksums(files: dict[str, bytes]) -> dict:
     """An overlay with the checksums of the small files in place of the real ones."""
     datasets = {"published_neuron_labels": {"checksums": "data/words.sha256"}}
-    for name in ("broden", "things_answers", "speech_commands"):
-        entries = full_study()["datasets"][name]["files"]
-        for entry in entries:
-            file = files[f"{name}/{entry.get('name') or entry['url'].split('/')[-1]}"]
-            kind = "md5" if "md5" in entry else "sha256"
-            entry[kind] = hashlib.new(kind, file).hexdigest()
-        datasets[name] = {"files": entries}
+    both = read_overlay("full")["datasets"] | read_overlay("small")["datasets"]
+    for name, entry in both.items():
+        for file in entry.get("files", []):
+            content = files[f"{name}/{file.get('name') or file['url'].split('/')[-1]}"]
+            kind = "md5" if "md5" in file else "sha256"
+            file[kind] = hashlib.new(kind, content).hexdigest()
+            datasets[name] = {"files": entry["files"]}
     words = {"sha256": sha256(files["concept_sets/20k.txt"])}
     return {"datasets": datasets, "concept_sets": {"words-20k": words}}
 
 
 @pytest.fixture(scope="module")
-def hub():
+def hub(tmp_path_factory):
+    """A hub that holds every network of both studies, at the commits that they pin."""
+    folder = tmp_path_factory.mktemp("hub")
     with Hub() as running:
+        for repository, entry in fetched_models("full", "small").items():
+            save_model(repository, folder / repository)
+            running.publish(repository, folder / repository)
+            if entry["revision"] != "main":
+                running.pin(repository, entry["revision"])
         yield running
 
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory, hub):
     """The full study, which has run to the paper at the second attempt."""
-    study = Full(tmp_path_factory.mktemp("full"), hub)
+    study = Offline(tmp_path_factory.mktemp("full"), hub, FULL)
     hub.troubles[f"{BROKEN}/resolve"] = [0.5, *[503] * 11]  # four attempts of each of three tries
-    study.told = study("all", expect=1)
+    study.told = study(expect=1)
     study.asked = len(hub.requests)
-    study.then = study("all")
+    study.then = study()
     return study
 
 
@@ -83,7 +122,7 @@ def test_a_model_that_cannot_be_fetched_is_told_in_one_line_and_all_else_goes_on
     line = next(line for line in full.told.splitlines() if line.startswith("error: wavlm-large:"))
     assert f"cannot fetch {BROKEN} at revision" in line and line.endswith("of the data mirror")
     assert "HTTP status 503 after 4 attempts; run again to go on from there" in line
-    assert "1 of 1 steps" not in full.told and "Traceback" not in full.told
+    assert "Traceback" not in full.told
 
 
 def test_the_next_run_goes_on_from_there(full, hub):
@@ -94,7 +133,9 @@ def test_the_next_run_goes_on_from_there(full, hub):
 
 
 def test_everything_arrives_as_it_was_pinned(full):
-    for name, entry in full_study()["models"].items():
+    entries = read_overlay("full")["models"]
+    for name in {name for kept in KEPT.values() for name in kept}:
+        entry = entries[name]
         card = json.loads(full.copy.path(f"results/models/{name}/card.json").read_text())
         if "id" in entry:
             assert card["source"] == entry["id"] and card["licence"] == entry["licence"]
@@ -121,30 +162,38 @@ def test_the_data_are_read_as_they_are_laid_out(full):
     assert tables["things_images"].groupby("object").size().eq(3).all()
     assert {"animal", "tool"} <= set(tables["things_triplets"])
     speech = tables["speech_commands"]
-    assert len(speech) == 120 and not speech["word"].str.startswith("_").any()
+    assert len(speech) == 240 and not speech["word"].str.startswith("_").any()
     assert speech.groupby("split")["speaker"].nunique().to_dict() == {
         "test": 2, "train": 6, "validation": 2
     }  # fmt: skip
 
 
 def test_every_network_of_every_study_is_measured(full):
-    studies = full_study()["studies"]
-    for model in studies["concepts-full"]["models"]:
+    for model in KEPT["concepts-full"]:
         labels = full.table(f"concepts-full/labels/{model}")
         assert labels["description"].notna().all() and labels["layer"].nunique() in (3, 5)
     alignments, convexities = {}, {}
-    for model in studies["convexity-full"]["models"]:
+    for model in KEPT["convexity-full"]:
         alignment = full.table(f"convexity-full/alignment/{model}")
-        alignments[model] = alignment.loc[alignment["metric"] == "odd_one_out_accuracy", "value"]
+        alignments[model] = alignment.loc[alignment["metric"] == "accuracy", "value"]
         convexity = full.table(f"convexity-full/convexity/{model}")
         convexities[model] = convexity.loc[convexity["metric"] == "graph_convexity", "value"]
     assert all(value.between(0, 1).all() and len(value) for value in alignments.values())
     assert all(value.between(0, 1).all() and len(value) for value in convexities.values())
     cut = full.table("pruning-full/comparison/all")
-    assert set(cut["model"]) >= set(studies["pruning-full"]["comparisons"]["pretraining"])
+    assert {"wav2vec2-base", "hubert-base", "wavlm-large"} <= set(cut["model"])
 
 
 def test_the_full_study_ends_in_its_paper(full):
     assert full.copy.path("results/paper/strata.pdf").read_bytes().startswith(b"%PDF")
     drawn = pd.read_csv(full.copy.path("results/figures/concepts-full_counts.csv"))
     assert {"ViT", "DINOv2", "CLIP", "MAE"} <= set(drawn["label"])
+
+
+def test_the_small_study_ends_in_its_figures(tmp_path, hub):
+    study = Offline(tmp_path, hub, SMALL)
+    study("figures")
+    drawn = pd.read_csv(study.copy.path("results/figures/concepts-small_counts.csv"))
+    assert {"ViT tiny", "ViT tiny (timm)", "DINOv2 small", "CLIP B/32"} <= set(drawn["label"])
+    manifest = pd.read_parquet(study.copy.path("results/data/imagenette/manifest.parquet"))
+    assert manifest.groupby("class").size().tolist() == [6, 6]  # the training half is not shown

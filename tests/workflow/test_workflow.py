@@ -160,7 +160,7 @@ def test_the_released_labels_go_through_to_the_papers_figures(fresh):
 @pytest.mark.skipif(find_mirror() is None, reason="needs the data mirror")
 def test_photographs_go_from_jpeg_to_figure(fresh):
     figure = "results/figures/pets_neurons_micro-resnet.pdf"
-    fresh(figure, "--configfile", "studies/small.yaml")
+    fresh(figure, "--configfile", "studies/photos.yaml")
     assert fresh.path(figure).stat().st_size > 10_000
 
 
