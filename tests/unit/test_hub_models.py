@@ -1,4 +1,4 @@
-"""Every network of the full and the small study, under its name and revision, from a hub on the loopback."""
+"""Every network of the full and the small study, as pinned, from a hub on the loopback."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Small data laid out as the papers' data sets are: ImageNet, Broden, THINGS, Speech Commands."""
+"""Small data laid out as ImageNet, Broden, THINGS, Speech Commands and Imagenette are."""
 
 import hashlib
 import io
@@ -36,6 +36,7 @@ def make_mirror(mirror: Path) -> dict[str, bytes]:
     """What the full study downloads, below the mirror; returns the content of each file."""
     files = {
         "broden/broden1_224.zip": _broden(),
+        "imagenette/imagenette2-160.tgz": _imagenette(),
         "things_answers/triplets.tsv": _answers(),
         "things_answers/unique_id.txt": "".join(
             f"object{i:02d}\n" for i in range(OBJECTS)
@@ -79,6 +80,18 @@ def _broden() -> bytes:
     return archive.getvalue()
 
 
+def _imagenette() -> bytes:
+    """Two classes, six pictures of each half."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as target:
+        for number, picture in enumerate(_pictures(24, seed=4)):
+            content = io.BytesIO()
+            Image.fromarray(picture).save(content, "JPEG")
+            place = f"{('train', 'val')[number // 12]}/n{number % 2 + 1440764:08d}"
+            _add(target, f"imagenette2-160/{place}/{number}.JPEG", content.getvalue())
+    return archive.getvalue()
+
+
 def _names() -> bytes:
     return "".join(f"object{number:02d}\n" for number in range(OBJECTS)).encode()
 
@@ -99,10 +112,10 @@ def _answers() -> bytes:
 
 
 def _commands() -> bytes:
-    """Ten speakers who say four words three times; the last two speakers test."""
+    """Ten speakers who say four words six times; the last two speakers test."""
     archive = io.BytesIO()
     lists = {"validation": _SPEAKERS[6:8], "testing": _SPEAKERS[8:]}
-    names = [(word, speaker, take) for word in _WORDS for speaker in _SPEAKERS for take in range(3)]
+    names = [(word, speaker, take) for word in _WORDS for speaker in _SPEAKERS for take in range(6)]
     with tarfile.open(fileobj=archive, mode="w:gz") as target:
         for word, speaker, take in names:
             _add(target, f"./{word}/{speaker}_nohash_{take}.wav", _sound(word, speaker, take))

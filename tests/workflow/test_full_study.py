@@ -23,7 +23,8 @@ KEPT = {
         "clip-cub", "vit-bloodmnist",
     ],
     "convexity-full": [
-        "vit-base-mean", "vit-base-mean-random", "beit-base", "beit-base-imagenet", "data2vec-large",
+        "vit-base-mean", "vit-base-mean-random", "beit-base", "beit-base-imagenet",
+        "data2vec-large",
     ],
     "pruning-full": ["wav2vec2-base", "wav2vec2-base-random", "hubert-base", "wavlm-large"],
 }  # fmt: skip
@@ -40,16 +41,18 @@ def thinned(overlay: dict) -> dict:
 
 
 def _without_others(compared, kept):
+    """A list, pairs or groups of pairs of networks, without those that are not kept."""
     if isinstance(compared, list):
         return [model for model in compared if model in kept]
-    pairs = {
-        key: _without_others(v, kept) if isinstance(v, dict) else v for key, v in compared.items()
-    }
-    return {
-        key: value
-        for key, value in pairs.items()
-        if (value if isinstance(value, dict) else key in kept and value in kept)
-    }
+    left = {}
+    for key, value in compared.items():
+        if isinstance(value, dict):
+            value = _without_others(value, kept)
+        elif not {key, value} <= set(kept):
+            continue
+        if value:
+            left[key] = value
+    return left
 
 
 class Offline:
