@@ -1,6 +1,7 @@
 """The workflow on a real SLURM cluster of one node, and what goes wrong on clusters."""
 
 import hashlib
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -161,7 +162,7 @@ def test_a_gpu_is_asked_for_where_the_device_is_cuda(cluster, fresh):
     [job] = of_rule(cluster, fresh, "embed_concepts")
     show = ["scontrol", "--oneliner", "show", "job", job["id"]]
     shown = subprocess.run(show, capture_output=True, text=True, check=True).stdout
-    assert "gres/gpu=1" in shown
+    assert re.search("TresPerJob=gres[:/]gpu[:=]1", shown)
 
 
 def test_a_job_over_its_memory_is_killed_and_gets_more(cluster, study):
