@@ -3,7 +3,7 @@
 PRUNINGS = names_of_kind("studies", kind="pruning")
 # Unfinished trainings lie outside of any declared output, so that a killed job goes on from them.
 CHECKPOINTS = "results/checkpoints"
-# All cores of this machine; on a cluster, where their number is not given, a job has its own.
+# All cores that a job may have; on a cluster it has the node for itself (profiles/slurm).
 ALL_CORES = workflow.resource_settings.cores or 1
 
 

@@ -39,13 +39,21 @@ class Workflow:
 
     def __call__(self, *arguments: str, expect: int = 0) -> str:
         """Run snakemake with two cores; returns what it printed, after checking its exit status."""
-        tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = os.environ | {"PATH": tools, "OMP_NUM_THREADS": "1"}
+        running = self.start(*arguments)
+        printed, _ = running.communicate()
+        assert running.returncode == expect, printed[-6000:]
+        return printed
+
+    def start(self, *arguments: str, tools: Path | None = None) -> subprocess.Popen:
+        """Start snakemake with two cores; commands are looked for in `tools` first."""
+        folders = [tools, Path(sys.executable).parent, os.environ["PATH"]]
+        path = os.pathsep.join(str(folder) for folder in folders if folder)
+        environment = os.environ | {"PATH": path, "OMP_NUM_THREADS": "1"}
         environment.pop("STRATA_MIRROR", None)
         if mirror := find_mirror():
             environment["STRATA_MIRROR"] = str(mirror)
         environment |= self.environment
-        done = subprocess.run(
+        return subprocess.Popen(
             ["snakemake", "--cores", "2", *arguments],
             cwd=self.directory,
             env=environment,
@@ -53,8 +61,6 @@ class Workflow:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        assert done.returncode == expect, done.stdout[-6000:]
-        return done.stdout
 
     def path(self, name: str) -> Path:
         return self.directory / name

@@ -13,8 +13,6 @@ from running import Workflow, planned
 from small_models import fetched_models, read_overlay, save_model
 
 BROKEN = "microsoft/wavlm-large"  # whose download breaks off
-FULL = ("--configfile", "studies/full.yaml", "tests/workflow/full.yaml")
-SMALL = ("--configfile", "studies/small.yaml", "tests/workflow/small.yaml")
 # One network of every architecture and role, so that the test takes minutes; that all of them load
 # is shown in tests/unit/test_hub_models.py.
 KEPT = {
@@ -56,9 +54,9 @@ def _without_others(compared, kept):
 
 
 class Offline:
-    """A copy of the workflow that finds the papers' networks and data on this machine."""
+    """A copy of the workflow that finds an overlay's networks and data on this machine."""
 
-    def __init__(self, root, hub: Hub, overlay: tuple[str, ...]):
+    def __init__(self, root, hub: Hub, overlay: str):
         places = {"HF_ENDPOINT": hub.url, "STRATA_MIRROR": str(root / "mirror"), "HF_TOKEN": ""}
         self.copy = Workflow(root / "workflow", places)
         full = self.copy.path("studies/full.yaml")
@@ -69,8 +67,9 @@ class Offline:
         (self.copy.directory / "data/words.sha256").write_text(
             f"{sha256(files[f'published_neuron_labels/{words}'])}  {words}\n"
         )
-        (root / "checksums.yaml").write_text(yaml.safe_dump(_checksums(files)))
-        self.overlays = (*overlay, str(root / "checksums.yaml"))
+        (root / "checksums.yaml").write_text(yaml.safe_dump(_checksums(files, overlay)))
+        little = [f"{folder}/{overlay}.yaml" for folder in ("studies", "tests/workflow")]
+        self.overlays = ("--configfile", *little, str(root / "checksums.yaml"))
 
     def __call__(self, *arguments: str, expect: int = 0) -> str:
         return self.copy(*arguments, *self.overlays, expect=expect)
@@ -83,11 +82,10 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _checksums(files: dict[str, bytes]) -> dict:
+def _checksums(files: dict[str, bytes], overlay: str) -> dict:
     """An overlay with the checksums of the small files in place of the real ones."""
     datasets = {"published_neuron_labels": {"checksums": "data/words.sha256"}}
-    both = read_overlay("full")["datasets"] | read_overlay("small")["datasets"]
-    for name, entry in both.items():
+    for name, entry in read_overlay(overlay)["datasets"].items():
         for file in entry.get("files", []):
             content = files[f"{name}/{file.get('name') or file['url'].split('/')[-1]}"]
             kind = "md5" if "md5" in file else "sha256"
@@ -113,7 +111,7 @@ def hub(tmp_path_factory):
 @pytest.fixture(scope="module")
 def full(tmp_path_factory, hub):
     """The full study, which has run to the paper at the second attempt."""
-    study = Offline(tmp_path_factory.mktemp("full"), hub, FULL)
+    study = Offline(tmp_path_factory.mktemp("full"), hub, "full")
     hub.troubles[f"{BROKEN}/resolve"] = [0.5, *[503] * 11]  # four attempts of each of three tries
     study.told = study(expect=1)
     study.asked = len(hub.requests)
@@ -194,7 +192,7 @@ def test_the_full_study_ends_in_its_paper(full):
 
 
 def test_the_small_study_ends_in_its_figures(tmp_path, hub):
-    study = Offline(tmp_path, hub, SMALL)
+    study = Offline(tmp_path, hub, "small")
     study("figures")
     drawn = pd.read_csv(study.copy.path("results/figures/concepts-small_counts.csv"))
     assert {"ViT tiny", "ViT tiny (timm)", "DINOv2 small", "CLIP B/32"} <= set(drawn["label"])
