@@ -46,6 +46,8 @@ rule microspeech:
 
 
 rule folder_dataset:
+    input:
+        user_tables,
     output:
         manifest="results/data/{dataset}/manifest.parquet",
         info="results/data/{dataset}/dataset.json",
@@ -107,6 +109,7 @@ rule download_concepts:
 rule triplets_dataset:
     input:
         pictures=lambda wildcards: f"results/data/{config['datasets'][wildcards.dataset]['images']}/manifest.parquet",
+        tables=user_tables,
     output:
         manifest="results/data/{dataset}/manifest.parquet",
         info="results/data/{dataset}/dataset.json",
