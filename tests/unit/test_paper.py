@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.lines import Line2D
 
+from strata.figures.axes import legend_above
 from strata.figures.catalogue import FIGURES, caption, draw, figure_names, models_of
 from strata.figures.catalogue import measures as taken
 from strata.figures.models import FAMILY_COLORS, SPEECH_COLORS, describe_models
@@ -137,6 +139,19 @@ def test_layers_below_chance_are_drawn_and_without_a_ceiling_too():
     assert low <= 0.1 and high >= 0.8
     shown = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     assert "chance" in shown
+
+
+def test_a_legend_is_no_wider_than_its_figure():
+    figure = new_figure(3.3, 2.0)
+    figure.subplots()
+    entries = [Line2D([], [], label=f"a rather long label {i}") for i in range(7)]
+    legend_above(figure, entries, 5)
+    figure.draw_without_rendering()
+    assert figure.legends[0].get_window_extent().width <= figure.bbox.width
+    assert figure.get_figheight() > 2.0
+    roomy = new_figure(3.3, 2.0)
+    legend_above(roomy, entries[:1], 5)
+    assert roomy.get_figheight() == 2.0
 
 
 def test_the_first_error_of_latex_is_told():
