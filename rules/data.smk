@@ -46,6 +46,8 @@ rule microspeech:
 
 
 rule folder_dataset:
+    input:
+        user_tables,
     output:
         manifest="results/data/{dataset}/manifest.parquet",
         info="results/data/{dataset}/dataset.json",
@@ -112,6 +114,7 @@ rule triplets_dataset:
             for key, name in config["datasets"][wildcards.dataset].items()
             if key == "from"
         ],
+        tables=user_tables,
     output:
         manifest="results/data/{dataset}/manifest.parquet",
         info="results/data/{dataset}/dataset.json",

@@ -9,6 +9,7 @@ with job(snakemake):
     from strata import paper
     from strata.concepts import read_concepts
     from strata.figures.models import describe_models
+    from strata.paper_study import listed, study_text
     from strata.tables import read_measures
 
     params, values = snakemake.params, paper.method_values()
@@ -27,7 +28,8 @@ with job(snakemake):
             path = entry.get("path", f"results/concepts/{study['concept_set']}.txt")
             values[paper.macro_name(name, "concepts")] = len(read_concepts(path))
         tables.append(f"\\newcommand{{\\{paper.macro_name('table', name)}}}{{{table}}}\n")
-        sections.append(paper.study_section(name, study, params.written))
+        told = study_text(name, study, styles)
+        sections.append(paper.study_section(name, study, params.written, told))
         appendices.append(paper.appendix(name, study, styles))
     cards = [json.loads(Path(path).read_text()) for path in snakemake.input.cards]
     values |= paper.card_values(cards)
@@ -35,9 +37,14 @@ with job(snakemake):
         info = json.loads(Path(path).read_text())
         values[paper.macro_name("data", info["name"], "n")] = info["n"]
     values["StrataSeed"] = params.seed
+    own = [study["title"] for name, study in params.studies.items() if name not in params.written]
+    if own:
+        values["StrataOwnStudies"] = paper.Verbatim(listed(own))
     if cards:
         tables.append(f"\\newcommand{{\\TableCards}}{{{paper.cards_table(cards)}}}\n")
     Path(snakemake.output.numbers).write_text(paper.macros(values))
     Path(snakemake.output.tables).write_text("".join(tables))
     Path(snakemake.output.studies).write_text("".join(sections))
-    Path(snakemake.output.appendix).write_text("".join(appendices))
+    single = "".join(appendices).strip()
+    heading = "\\section{Single models}\n" if single else ""
+    Path(snakemake.output.appendix).write_text(f"{heading}{single}\n")

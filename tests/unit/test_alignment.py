@@ -207,7 +207,7 @@ def test_triplets_by_name(tmp_path):
     found = read_triplets(tmp_path / "t.csv", "table", items)
     assert found.to_numpy().tolist() == [[0, 1, 2, 2], [2, 3, 0, 1]]
     for text, message in (
-        ("a,b,odd\nant,bee,cow\n", "line 2: unknown item 'cow'"),
+        ("a,b,odd\nant,bee,cow\n", "line 2: unknown item 'cow'; items are named like"),
         ("a,b,odd\nant,ant,cat\n", r"t\.csv: triplet 0 .* names an item twice"),
         ("a,b\nant,bee\n", "no column 'odd'"),
     ):

@@ -31,20 +31,27 @@ def changed(path: str, value):
 
 def test_the_shipped_configurations_are_right():
     check_config(DEFAULT, ROOT)
-    for study in ("published", "small", "speech"):
-        overlay = yaml.safe_load((ROOT / "studies" / f"{study}.yaml").read_text())
-        check_config(DEFAULT | overlay, ROOT)
+    for study in ("published", "photos", "small", "speech"):
+        check_config(overlaid(study), ROOT)
+
+
+def overlaid(study: str) -> dict:
+    """The default with an overlay, as Snakemake joins them."""
+    overlay = yaml.safe_load((ROOT / "studies" / f"{study}.yaml").read_text())
+    joined = {k: DEFAULT[k] | v for k, v in overlay.items() if isinstance(v, dict)}
+    return copy.deepcopy(DEFAULT | overlay | joined)
 
 
 def test_the_full_study_only_misses_what_its_user_has_to_bring(tmp_path):
-    full = yaml.safe_load((ROOT / "studies/full.yaml").read_text())
-    config = DEFAULT | {k: v for k, v in full.items() if not isinstance(v, dict)}
-    config |= {k: DEFAULT[k] | v for k, v in full.items() if isinstance(v, dict)}
+    config = overlaid("full")
     shutil.copytree(ROOT / "rules", tmp_path / "rules")
     for folder in ("data/imagenet_val", "data/things/object_images"):
         with pytest.raises(StrataError, match=f"no folder .*{folder}"):
             check_config(config, tmp_path)
         (tmp_path / folder).mkdir(parents=True)
+    with pytest.raises(StrataError, match=r"no file .*category_mat_manual\.tsv"):
+        check_config(config, tmp_path)
+    (tmp_path / "data/things/category_mat_manual.tsv").touch()
     check_config(config, tmp_path)
 
 
@@ -67,7 +74,7 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
         ("studies/concepts/similarities", ["softwpmi"], "softwpmi"),
         ("studies/concepts/top_k", 5001, "top_k is 5001, but there are only 5000 images"),
         ("studies/concepts/top_k", 0, "top_k"),
-        ("studies/concepts/alpha", ..., "key 'alpha' is missing"),
+        ("studies/concepts/clip", ..., "key 'clip' is missing"),
         ("studies/concepts/categories", "none.json", "none.json: no such file of categories"),
         ("studies/concepts/comparisons/pretraining", ["vit"], "unknown model of the study 'vit'"),
         ("concept_sets/microworld-words/path", "none.txt", "none.txt: no such concept list"),
@@ -120,7 +127,11 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
         ),
         ("studies/pruning/models", ["micro-vit"], "'micro-vit' is of modality image"),
         ("studies/pruning/seeds", 0, "studies: pruning: seeds"),
-        ("studies/pruning/training/patience", ..., "key 'patience' is missing"),
+        ("studies/pruning/training/patience", 0, "studies: pruning: training: patience"),
+        ("studies/pruning/models", ["micro-hubert-random"], "comparisons: unknown model"),
+        ("studies/materials/triplets", [], "needs families, triplets or both"),
+        ("studies/convexity/triplets", [], "compare_concepts needs triplets"),
+        ("studies/digits/families", ["wrod", "speaker"], "column 'wrod'; did you mean 'word'?"),
         (
             "models/micro-hubert-word/finetune/apart",
             ...,
@@ -147,6 +158,100 @@ def test_a_mistake_is_told_in_one_line(path, value, told):
     with pytest.raises(StrataError, match=re.escape(told)) as caught:
         check_config(changed(path, value), ROOT)
     assert "\n" not in str(caught.value)
+
+
+MINE = {
+    "concepts": {"probing": ["microworld"], "clip": "micro-clip", "categories": "words.json"}
+    | {"concept_set": "microworld-words"},
+    "convexity": {"dataset": "microworld", "families": ["kind"]},
+    "pruning": {"dataset": "microworld-cuts", "families": ["kind"]}
+    | {"tasks": {"kind": {"splits": "own"}}, "training": {"epochs": 2}},
+}
+
+
+@pytest.mark.parametrize("kind", MINE)
+def test_what_a_study_leaves_out_is_filled_in(kind):
+    models = ["micro-mae", "micro-mae-random", "micro-clip", "micro-mae-kind", "micro-vit-random"]
+    mine = MINE[kind] | {"kind": kind, "title": "Mine", "models": models}
+    if kind == "pruning":  # fine-tuned models have to have the study's own task
+        mine["models"] = models = [name for name in models if name != "micro-mae-kind"]
+    config = changed("studies/mine", mine)
+    check_config(config, ROOT)
+    filled = config["studies"]["mine"]
+    assert filled["bootstrap"] == 1000
+    assert filled["comparisons"] == {
+        "pretraining": ["micro-mae", "micro-clip"],
+        "controls": {"micro-mae": "micro-mae-random"},
+        "finetuned": {"kind": {"micro-mae": "micro-mae-kind"}} if kind != "pruning" else {},
+    }
+    if kind == "pruning":
+        assert filled["training"]["epochs"] == 2 and filled["training"]["batch_size"] == 32
+        assert filled["timing"]["repeats"] == 50
+    before = copy.deepcopy(config)
+    check_config(config, ROOT)
+    assert config == before
+
+
+def test_what_a_study_says_itself_stays():
+    mine = MINE["convexity"] | {"kind": "convexity", "title": "Mine", "models": ["micro-mae"]}
+    own = {"split": "test", "permutations": 0, "comparisons": {"convnets": ["micro-mae"]}}
+    config = changed("studies/mine", mine | own)
+    check_config(config, ROOT)
+    assert {key: config["studies"]["mine"][key] for key in own} == own
+
+
+def test_a_study_of_pruning_needs_something_to_cut():
+    mine = MINE["pruning"] | {"kind": "pruning", "title": "Mine", "models": ["micro-mae-random"]}
+    with pytest.raises(StrataError, match="none is without a base, so none can be cut"):
+        check_config(changed("studies/mine", mine), ROOT)
+
+
+def own_study(tmp_path):
+    """A configuration about a folder of the user's own, all of whose files are there."""
+    for part in ("rules", "resources"):
+        shutil.copytree(ROOT / part, tmp_path / part)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/labels.csv").write_text("\ufeffpath,breed\na.png,pug\n", "utf-8")
+    (tmp_path / "photos/answers.csv").write_text("a,b,odd\n")
+    (tmp_path / "model").mkdir()
+    config = changed("datasets/photos", FOLDER | {"path": "photos"})
+    answers = {"kind": "triplets", "images": "photos", "column": "breed"}
+    config["datasets"]["answers"] = answers | {"triplets": "answers.csv", "form": "table"}
+    config["models"]["mine"] = {"source": "timm", "path": "model", "modality": "image"}
+    config["studies"]["mine"] = {"kind": "convexity", "title": "Mine", "dataset": "photos"}
+    config["studies"]["mine"] |= {"models": ["mine"], "families": ["breed"]}
+    config["studies"]["mine"] |= {"triplets": ["answers"]}
+    return config | {"run": ["mine"]}
+
+
+def test_an_own_study_is_right(tmp_path):
+    check_config(own_study(tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("datasets/photos/path", "phtos", r"datasets: photos: no folder .*/phtos$"),
+        ("datasets/photos/labels", "label.csv", r"photos: labels: no file .*/photos/label\.csv$"),
+        ("datasets/answers/triplets", "b.csv", r"answers: triplets: no file .*/photos/b\.csv$"),
+        (
+            "datasets/answers/column",
+            "race",
+            r"triplets: column: .*labels\.csv has no column 'race'",
+        ),
+        ("studies/mine/families", ["bred"], r"labels\.csv has no .*'bred'; did you mean 'breed'\?"),
+        ("models/mine/path", "modle", r"models: mine: no folder .*/modle$"),
+    ],
+)
+def test_a_mistake_in_an_own_study_is_told_before_any_job(tmp_path, path, value, told):
+    config = own_study(tmp_path)
+    *outer, last = path.split("/")
+    place = config
+    for key in outer:
+        place = place[key]
+    place[last] = value
+    with pytest.raises(StrataError, match=told):
+        check_config(config, tmp_path)
 
 
 def test_a_recipe_that_is_not_there_is_told_before_training(tmp_path):

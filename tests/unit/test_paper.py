@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.lines import Line2D
 
-from strata.figures.catalogue import FIGURES, caption, draw, figure_names
+from strata.figures.axes import legend_above
+from strata.figures.catalogue import FIGURES, caption, draw, figure_names, models_of
+from strata.figures.catalogue import measures as taken
 from strata.figures.models import FAMILY_COLORS, SPEECH_COLORS, describe_models
 from strata.figures.style import CATEGORY_COLORS, category_colors, new_figure, save
 from strata.paper import (
@@ -22,6 +25,7 @@ from strata.paper import (
     percent,
     study_section,
 )
+from strata.paper_study import study_text
 
 PAPER = Path(__file__).parents[2] / "paper"
 STUDY = {
@@ -44,6 +48,7 @@ def test_numbers_in_latex():
     assert number(12345) == "12{,}345"
     assert number(-0.25) == r"\ensuremath{-}0.250"
     assert number("a_b & c") == r"a\_b \& c"
+    assert number(r"~\x^") == r"\textasciitilde{}\textbackslash{}x\textasciicircum{}"
     assert percent(0.1234) == r"12.3\,\%"
     assert parameter(1e-7) == r"\ensuremath{10^{-7}}"
     assert parameter(0.998) == "0.998" and parameter(100) == "100"
@@ -74,6 +79,79 @@ def test_a_study_without_prose_still_has_its_figures():
     assert sorted(figures) == sorted(figure_names(STUDY))
     own = study_section("mine", STUDY, written=["mine"])
     assert own == "\\input{sections/mine}\n\\FloatBarrier\n"
+
+
+CONVEXITY = {
+    "kind": "convexity",
+    "title": "Mine",
+    "dataset": "photos",
+    "split": "all",
+    "families": ["breed"],
+    "triplets": ["answers"],
+    "pairs": "all",
+    "models": ["vit", "mae"],
+    "comparisons": {"pretraining": ["vit", "mae"], "controls": {}, "finetuned": {}},
+}
+
+
+@pytest.mark.parametrize(
+    ("left_out", "has_not", "has"),
+    [
+        ("triplets", {"alignment", "relation"}, {"convexity", "specimen"}),
+        ("families", {"convexity", "relation"}, {"alignment", "specimen"}),
+    ],
+)
+def test_convexity_and_alignment_do_without_each_other(left_out, has_not, has):
+    study = CONVEXITY | {left_out: []}
+    assert set(figure_names(study)) == has
+    assert has | has_not == set(figure_names(CONVEXITY))
+    assert set(taken(CONVEXITY)) == {"alignment", "convexity", "relation"}
+    assert set(taken(study)) == has - {"specimen"}
+
+
+def test_models_without_a_twin_are_in_every_figure_beside_those_with_one():
+    compared = CONVEXITY["comparisons"] | {"controls": {"mae": "mae-random"}}
+    assert models_of({"comparisons": compared}, "with_twins") == ["vit", "mae", "mae-random"]
+
+
+def test_a_study_without_prose_is_described():
+    looks = describe_models(CONVEXITY["models"])
+    text = study_text("mine", CONVEXITY, looks)
+    assert "ViT and MAE saw the \\DataPhotosN{} pictures" in text
+    assert "\\MineNNeighbors{}" in text and "\\MineAnswersChance{}" in text
+    assert "Agreement with the triplets" in text and "\\TableMine" in text
+    alone = study_text("mine", CONVEXITY | {"triplets": []}, looks)
+    assert "Alignment" not in alone and "\\caption{Graph convexity" in alone
+    assert study_section("mine", CONVEXITY, [], text).startswith(f"\\section{{Mine}}\n{text}")
+
+
+def test_layers_below_chance_are_drawn_and_without_a_ceiling_too():
+    rows = [
+        {"model": "vit", "dataset": "d", "layer": f"l{i}", "layer_index": i, "family": "answers"}
+        | {"concept": None, "metric": metric, "value": value, "n": 10, "seed": 0}
+        | {"low": value - 0.1, "high": value + 0.1}
+        for i, accuracy in enumerate((0.1, 0.3, 0.8))
+        for metric, value in (("accuracy", accuracy), ("chance", 1 / 3))
+    ]
+    study = CONVEXITY | {"models": ["vit"], "comparisons": {"pretraining": ["vit"]}}
+    figure, _ = draw("alignment", pd.DataFrame(rows), describe_models(["vit"]), study)
+    low, high = figure.axes[0].get_ylim()
+    assert low <= 0.1 and high >= 0.8
+    shown = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    assert "chance" in shown
+
+
+def test_a_legend_is_no_wider_than_its_figure():
+    figure = new_figure(3.3, 2.0)
+    figure.subplots()
+    entries = [Line2D([], [], label=f"a rather long label {i}") for i in range(7)]
+    legend_above(figure, entries, 5)
+    figure.draw_without_rendering()
+    assert figure.legends[0].get_window_extent().width <= figure.bbox.width
+    assert figure.get_figheight() > 2.0
+    roomy = new_figure(3.3, 2.0)
+    legend_above(roomy, entries[:1], 5)
+    assert roomy.get_figheight() == 2.0
 
 
 def test_the_first_error_of_latex_is_told():

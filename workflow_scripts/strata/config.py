@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -14,10 +16,11 @@ from strata.errors import StrataError
 SCHEMA = Path("rules/schemas/config.schema.json")
 
 
-def check_config(config: Mapping, base: str | Path = ".") -> None:
+def check_config(config: dict, base: str | Path = ".") -> None:
     """Check a configuration against the schema below `base` and across its entries.
 
-    Only what the studies in `run` use has to exist on disk; names are checked everywhere.
+    Only what the studies in `run` use has to exist on disk; names are checked everywhere. What
+    studies leave out is filled in: the schema's defaults, and `comparisons` by the models' bases.
 
     Raises
     ------
@@ -25,7 +28,9 @@ def check_config(config: Mapping, base: str | Path = ".") -> None:
         One line that names the key or value and what would be right.
     """
     base = Path(base)
-    _check_form(config, json.loads((base / SCHEMA).read_text()))
+    schema = json.loads((base / SCHEMA).read_text())
+    _check_form(config, schema)
+    _fill_studies(config, schema)
     for name in config["run"]:
         _known(name, config["studies"], "run", "study")
     for name, entry in config["datasets"].items():
@@ -88,6 +93,43 @@ def _told(error) -> str:
     if error.validator == "const":
         return f"{error.instance!r} should be {error.validator_value!r}"
     return " ".join(error.message.split())[:200]
+
+
+# --- what is left out -----------------------------------------------------------------------------
+
+
+def _fill_studies(config: dict, schema: Mapping) -> None:
+    kinds = {
+        part["if"]["properties"]["kind"]["const"]: part["then"]
+        for part in schema["properties"]["studies"]["additionalProperties"]["allOf"]
+    }
+    for study in config["studies"].values():
+        _fill(study, kinds[study["kind"]])
+        if study["kind"] != "published_labels":  # whose models are files
+            study.setdefault("comparisons", _compared(study["models"], config["models"]))
+
+
+def _fill(entry: dict, schema: Mapping) -> None:
+    for key, part in schema.get("properties", {}).items():
+        if "default" in part:
+            entry.setdefault(key, deepcopy(part["default"]))
+        if isinstance(entry.get(key), dict):
+            _fill(entry[key], part)
+
+
+def _compared(names: Iterable[str], models: Mapping) -> dict:
+    """Comparisons of a study that names none: models without a base are the pretrained ones; a
+    twin or a fine-tuned model is compared with its base where the study has that too."""
+    found: dict = {"pretraining": [], "controls": {}, "finetuned": {}}
+    for name in names:
+        entry = models.get(name, {})
+        base, task = entry.get("base"), entry.get("finetune", {}).get("target")
+        if base is None:
+            found["pretraining"].append(name)
+        elif base in names:
+            pairs = found["finetuned"].setdefault(task, {}) if task else found["controls"]
+            pairs[base] = name
+    return found
 
 
 # --- entries ------------------------------------------------------------------------------------
@@ -198,11 +240,13 @@ def _check_label_column(where: str, column: str, dataset: Mapping) -> None:
 
         _known(column, SPOKEN, where, "label column")
     layout = dataset.get("layout", dataset)
-    if "classes" in layout or (dataset["kind"] == "folder" and "labels" not in layout):
-        if "pattern" not in layout:
-            _known(column, [layout.get("family", "class")], where, "label column")
-    elif "families" in layout:
-        _known(column, layout["families"], where, "label column")
+    if "labels" in layout:
+        if "families" in layout:
+            _known(column, layout["families"], where, "label column")
+    elif "pattern" in layout:
+        _known(column, re.compile(layout["pattern"]).groupindex, where, "label column")
+    elif "classes" in layout or dataset["kind"] == "folder":
+        _known(column, [layout.get("family", "class")], where, "label column")
 
 
 # --- studies ------------------------------------------------------------------------------------
@@ -263,8 +307,13 @@ def _check_convexity_study(where: str, study: Mapping, config: Mapping) -> None:
         _known(model, config["models"], f"{where}: models", "model")
         if config["models"][model]["modality"] != "image":
             raise StrataError(f"config, {where}: {model!r} is a speech model, the data are images")
+    if not study["families"] and not study["triplets"]:
+        raise StrataError(f"config, {where}: needs families, triplets or both")
     if study.get("compare_concepts") and not study["families"]:
         raise StrataError(f"config, {where}: compare_concepts needs families to compare")
+    for key in ("compare_concepts", "transforms"):
+        if study.get(key) and not study["triplets"]:
+            raise StrataError(f"config, {where}: {key} needs triplets")
     for model, family in study.get("euclidean", {}).get("heads", {}).items():
         _known(model, study["models"], f"{where}: euclidean: heads", "model of the study")
         _known(family, study["families"], f"{where}: euclidean: heads", "family of the study")
@@ -300,6 +349,8 @@ def _check_pruning_study(where: str, study: Mapping, config: Mapping) -> None:
                 f"data set {study['dataset']!r} of {modality_of(dataset)}"
             )
     _check_comparisons(where, study)
+    if not study["comparisons"]["pretraining"]:
+        raise StrataError(f"config, {where}: models: none is without a base, so none can be cut")
     for model in study["comparisons"]["pretraining"]:
         if config["models"][model]["source"] == "timm":
             raise StrataError(f"config, {where}: {model!r} is a timm model; transformers are cut")
@@ -345,15 +396,18 @@ def _check_comparisons(where: str, study: Mapping) -> None:
 
 def _check_files(where: str, study: Mapping, config: Mapping, base: Path) -> None:
     """Small files that a study needs: read now rather than after hours."""
-    if study["kind"] == "convexity":
-        for name in [study["dataset"], *study["triplets"]]:
-            _check_folder(name, config["datasets"][name], base)
-        _check_zoo(study, config, base)
-    if study["kind"] == "pruning":
-        _check_folder(study["dataset"], config["datasets"][study["dataset"]], base)
-        _check_zoo(study, config, base)
-    if study["kind"] != "concepts":
+    if study["kind"] == "published_labels":
         return
+    if study["kind"] == "concepts":
+        _check_words(where, study, config, base)
+    for name in study.get("probing") or [study["dataset"], *study.get("triplets", [])]:
+        _check_folder(name, config, base)
+    _check_labels(where, study, config, base)
+    _check_models(study, config, base)
+
+
+def _check_words(where: str, study: Mapping, config: Mapping, base: Path) -> None:
+    """Concepts, their categories, and the factors that they name."""
     if isinstance(study["categories"], str):
         read_categories(base / study["categories"])
     concepts = config["concept_sets"][study["concept_set"]]
@@ -367,21 +421,57 @@ def _check_files(where: str, study: Mapping, config: Mapping, base: Path) -> Non
                 _check_label_column(f"{where}: vocabulary", family, config["datasets"][dataset])
     if words is not None and len(words) < 2:
         raise StrataError(f"{base / concepts['path']}: a dissection needs at least two concepts")
-    for dataset in study["probing"]:
-        _check_folder(dataset, config["datasets"][dataset], base)
-    _check_zoo(study, config, base)
 
 
-def _check_folder(name: str, entry: Mapping, base: Path) -> None:
-    if "path" in entry and not (base / entry["path"]).is_dir():
-        raise StrataError(f"config, datasets: {name}: no folder {base / entry['path']}")
+def _check_folder(name: str, config: Mapping, base: Path) -> None:
+    """A folder that a data set names, and the files that it should hold."""
+    entry = config["datasets"][name]
+    place = entry if "path" in entry else config["datasets"].get(entry.get("images"), {})
+    if "path" not in place:
+        return
+    folder = base / place["path"]
+    if not folder.is_dir():
+        raise StrataError(f"config, datasets: {name}: no folder {folder}")
+    listed = config["datasets"].get(entry.get("from"), {}).get("files", [])
+    fetched = {file.get("name") or file["url"].rpartition("/")[2] for file in listed}
+    for key in ("labels", "segments", "triplets", "items", "categories"):
+        if entry.get(key) not in {None, *fetched} and not (folder / entry[key]).is_file():
+            raise StrataError(f"config, datasets: {name}: {key}: no file {folder / entry[key]}")
 
 
-def _check_zoo(study: Mapping, config: Mapping, base: Path) -> None:
+def _check_labels(where: str, study: Mapping, config: Mapping, base: Path) -> None:
+    """Label columns that a study reads, in the user's own tables."""
+    name = study.get("dataset")
+    entry = config["datasets"].get(name, {})
+    if entry.get("kind") != "folder" or "labels" not in entry:
+        return
+    tables = [base / entry["path"] / entry[key] for key in ("labels", "segments") if key in entry]
+    there = [column for table in tables for column in _header(table)]
+    wanted = {"families": study["families"], "tasks": study.get("tasks", {})}
+    wanted["tasks: apart"] = [t["apart"] for t in wanted["tasks"].values() if "apart" in t]
+    named = [config["datasets"][each]["column"] for each in study.get("triplets", [])]
+    wanted["triplets: column"] = [column for column in named if column != "sample"]
+    for key, columns in wanted.items():
+        for column in columns:
+            if column not in there:
+                raise StrataError(
+                    f"config, {where}: {key}: {tables[0]} has no column {column!r}"
+                    f"{_suggest(column, there)}"
+                )
+
+
+def _header(table: Path) -> list[str]:
+    with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        return next(csv.reader(file), [])
+
+
+def _check_models(study: Mapping, config: Mapping, base: Path) -> None:
     needed = "card.json" if config["zoo"] == "bundled" else "recipe.yaml"
     for model in dict.fromkeys([*study["models"], *([study["clip"]] if "clip" in study else [])]):
         entry = config["models"][model]
         entry = config["models"][entry["base"]] if "base" in entry else entry
+        if "path" in entry and not (base / entry["path"]).is_dir():
+            raise StrataError(f"config, models: {model}: no folder {base / entry['path']}")
         if entry["source"] != "zoo":
             continue
         folder = base / config["zoo_directory"] / entry["id"]

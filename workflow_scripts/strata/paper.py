@@ -17,7 +17,8 @@ from strata.figures.models import ModelStyle
 from strata.stats import LEVEL
 
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_SPECIAL = re.compile(r"([&%$#_{}])")
+_SPECIAL = re.compile(r"[&%$#_{}\\~^]")
+_SPELLED = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
 
 def macro_name(*parts: str) -> str:
@@ -59,7 +60,7 @@ def percent(value: float) -> str:
 
 def escape(text: str) -> str:
     """Text with LaTeX's special characters made harmless."""
-    return _SPECIAL.sub(r"\\\1", text)
+    return _SPECIAL.sub(lambda found: _SPELLED.get(found[0], f"\\{found[0]}"), text)
 
 
 class Verbatim(str):
@@ -77,7 +78,9 @@ def numbers_of(
         return values, pruning_table(measures, styles)
     if study["kind"] == "convexity":
         values = convexity_values(name, study, measures, styles)
-        return values, profile_table(measures["alignment"], "accuracy", styles, shown=3)
+        if "alignment" in measures:
+            return values, profile_table(measures["alignment"], "accuracy", styles, shown=3)
+        return values, profile_table(measures["convexity"], "graph_convexity", styles)
     values = study_values(name, study, measures, styles)
     return values, counts_table(measures["counts"], styles)
 
@@ -112,7 +115,7 @@ def convexity_values(
 ) -> dict[str, object]:
     """Macros of a study of convexity and alignment: {name: value}.
 
-    `measures` has alignment, and convexity, relation and transforms where they were taken. For each
+    `measures` has those of alignment, convexity, relation and transforms that were taken. For each
     model: convexity of each family in the first and last layer and where it is highest; accuracy in
     the first, last and best layer. Chance and noise ceiling of each set of triplets; every
     correlation; what each transform does, mean over layers.
@@ -126,9 +129,10 @@ def convexity_values(
             if measure in measures:
                 found |= _profile_values(measures[measure], model, metric)
         values |= {macro_name(name, model, key): value for key, value in found.items()}
-    alignment = measures["alignment"]
-    for metric in ("chance", "noise_ceiling", "noise_ceiling_lower"):
-        for triplets, rows in alignment[alignment["metric"] == metric].groupby("family"):
+    if "alignment" in measures:
+        references = ("chance", "noise_ceiling", "noise_ceiling_lower")
+        known = measures["alignment"][measures["alignment"]["metric"].isin(references)]
+        for (metric, triplets), rows in known.groupby(["metric", "family"]):
             values[macro_name(name, triplets, metric)] = percent(rows["value"].iloc[0])
     if "euclidean" in measures:
         for row in measures["euclidean"].itertuples():
@@ -301,18 +305,17 @@ def cards_table(cards: Iterable[Mapping]) -> str:
     return table_of(header, body, "llrl")
 
 
-def study_section(name: str, study: Mapping, written: Iterable[str]) -> str:
-    """LaTeX of a study's results: its section file, else all figures but the appendix's.
+def study_section(name: str, study: Mapping, written: Iterable[str], told: str = "") -> str:
+    """LaTeX of a study's results: its section file, else `told` and all figures but the appendix's.
 
     Figures do not drift into the next study.
     """
     if name in written:
         return f"\\input{{sections/{name}}}\n\\FloatBarrier\n"
-    lines = [f"\\section{{{escape(study['title'])}}}"]
+    lines = [f"\\section{{{escape(study['title'])}}}", told]
     single = single_model_figures(study)
-    for figure in figure_names(study):
-        if figure in single:
-            continue
+    names = [figure for figure in figure_names(study) if figure not in single]
+    for figure in sorted(names, key=lambda figure: figure != "specimen"):  # the data come first
         lines.append(f"\\strataFigure{{{name}_{figure}}}{{{caption(figure)}}}")
     return "\n".join([*lines, "\\FloatBarrier"]) + "\n"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,11 @@ def _from_table(path: Path, items: list[str]) -> pd.DataFrame:
         unknown = ~table[column].isin(numbers)
         if unknown.any():
             row = int(unknown.argmax())
-            raise StrataError(f"{path}, line {row + 2}: unknown item {table[column][row]!r}")
+            close = get_close_matches(table[column][row], items, n=1) or items[:1]
+            raise StrataError(
+                f"{path}, line {row + 2}: unknown item {table[column][row]!r}; items are named "
+                f"like {close[0]!r}"
+            )
         table[column] = table[column].map(numbers)
     counts = table["count"].astype(int) if "count" in table else 1
     return table.assign(count=counts)[list(_COLUMNS)].astype("int64")

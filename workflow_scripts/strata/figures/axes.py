@@ -121,11 +121,23 @@ def handles(styles: Iterable[ModelStyle]) -> list[Line2D]:
 
 
 def legend_above(figure: Figure, entries: Sequence, columns: int = 4) -> None:
-    """One compact legend above all panels, outside the data."""
-    columns = min(columns, len(entries))
-    # Matplotlib fills legends by column; even rows need the fewest columns that do it.
-    columns = math.ceil(len(entries) / math.ceil(len(entries) / columns))
-    figure.legend(handles=list(entries), loc="outside upper center", ncols=columns)
+    """One compact legend above all panels, outside the data.
+
+    Where it is wider than the figure it gets fewer columns, and the figure the height of the rows
+    that it then has more, so that panels keep their size.
+    """
+    wanted = math.ceil(len(entries) / columns)
+    for rows in range(wanted, len(entries) + 1):
+        # Matplotlib fills legends by column; even rows need the fewest columns that do it.
+        shape = {"loc": "outside upper center", "ncols": math.ceil(len(entries) / rows)}
+        legend = figure.legend(handles=list(entries), **shape)
+        figure.draw_without_rendering()
+        box = legend.get_window_extent()
+        if box.width <= figure.bbox.width or rows == len(entries):
+            break
+        legend.remove()
+    more = (rows - wanted) / rows * box.height / figure.dpi
+    figure.set_figheight(figure.get_figheight() + more)
 
 
 def spread(positions: Sequence[float], sizes: Sequence[float], low: float, high: float):

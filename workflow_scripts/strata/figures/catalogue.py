@@ -33,7 +33,7 @@ class Entry:
     models: str
     caption: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    needs: str = ""
+    needs: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ("concepts", "published_labels")
 
 
@@ -98,53 +98,54 @@ FIGURES = {
     "significance": Entry(
         "counts",
         "concepts.significance_by_layer",
-        "controls",
+        "with_twins",
         "Share of neurons whose best score exceeds that of shuffled images, at the study's "
         "false discovery rate, for trained models and their random twins.",
-        needs="permutations",
+        needs=("permutations",),
     ),
     "counts_significant": Entry(
         "counts",
         "concepts.counts_by_layer",
-        "controls",
+        "with_twins",
         "Number of distinct concepts among the significantly labelled neurons, for trained models "
         "and their random twins.",
         {"metric": "n_concepts_significant"},
-        needs="permutations",
+        needs=("permutations",),
     ),
     "truth": Entry(
         "truth",
         "truth.truth_by_layer",
-        "controls",
+        "with_twins",
         "Share of neurons whose label names the planted factor that they tell best, by similarity "
         "function. Bands are {level} Wilson intervals; chance deals out the layer's labels at "
         "random.",
-        needs="vocabulary",
+        needs=("vocabulary",),
     ),
     "best_auc": Entry(
         "truth",
         "truth.best_auc_by_layer",
-        "controls",
+        "with_twins",
         "How well neurons tell their best planted factor: mean area under the ROC curve.",
-        needs="vocabulary",
+        needs=("vocabulary",),
     ),
     "convexity": Entry(
         "convexity",
         "convexity.convexity_by_layer",
-        "controls",
+        "with_twins",
         "Graph convexity of each concept family by depth, over all pairs of samples, for trained "
         "models and their random twins (dashed). Bands are {level} bootstrap intervals over "
         "samples; dotted, what random labels would score, mean over models.",
-        needs="families",
+        needs=("families",),
         kinds=_CONVEXITY,
     ),
     "alignment": Entry(
         "alignment",
         "convexity.alignment_by_layer",
-        "controls",
+        "with_twins",
         "Share of triplets on which a layer agrees, for trained models and their random twins "
         "(dashed). Bands are {level} bootstrap intervals over triplets; dotted, chance and the "
         "noise ceiling.",
+        needs=("triplets",),
         kinds=_CONVEXITY,
     ),
     "relation": Entry(
@@ -153,7 +154,7 @@ FIGURES = {
         "every",
         "Convexity against alignment, a point per layer of each model, with Spearman's "
         "correlation and the same given relative depth ({level} intervals, models resampled).",
-        needs="families",
+        needs=("families", "triplets"),
         kinds=_CONVEXITY,
     ),
     "finetuned_convexity": Entry(
@@ -162,7 +163,7 @@ FIGURES = {
         "finetuned",
         "Graph convexity before and after fine-tuning. Bands are {level} bootstrap intervals over "
         "samples.",
-        needs="families",
+        needs=("families",),
         kinds=("convexity", "pruning"),
     ),
     "finetuned_alignment": Entry(
@@ -171,6 +172,7 @@ FIGURES = {
         "finetuned",
         "Alignment before and after fine-tuning. Bands are {level} bootstrap intervals over "
         "triplets.",
+        needs=("triplets",),
         kinds=_CONVEXITY,
     ),
     "euclidean": Entry(
@@ -190,7 +192,7 @@ FIGURES = {
         "Before and after linear transforms fitted to the triplets: alignment on triplets of items "
         "that took no part in the fit, and graph convexity of each family. Bands are {level} "
         "bootstrap intervals.",
-        needs="transforms",
+        needs=("transforms",),
         kinds=_CONVEXITY,
     ),
     "concepts": Entry(
@@ -199,7 +201,7 @@ FIGURES = {
         "pretrained",
         "Convexity of single concepts, less their chance level, against alignment on the triplets "
         "in which they take part, in each model's most aligned layer.",
-        needs="compare_concepts",
+        needs=("compare_concepts",),
         kinds=_CONVEXITY,
     ),
 }
@@ -263,20 +265,17 @@ FIGURES |= {
 def models_of(study: Mapping, selection: str) -> list[str]:
     """The models of a study's comparison.
 
-    pretraining, convnets, pretrained (both), controls (those that have random twins, with them),
-    with_twins (all pretrained and the twins), random (the twins alone), finetuned (pretrained and
-    fine-tuned versions), tuned (the fine-tuned alone), heads (the classifiers of the Euclidean
-    measure) or every.
+    pretraining, convnets, pretrained (both), with_twins (each pretrained, and its random twin where
+    it has one), random (the twins alone), finetuned (pretrained and fine-tuned versions), tuned
+    (the fine-tuned alone), heads (the classifiers of the Euclidean measure) or every.
     """
     compared = study.get("comparisons", {})
     pretrained = [*compared.get("pretraining", []), *compared.get("convnets", [])]
     if selection == "pretrained":
         return pretrained
-    if selection == "controls":
-        twins = compared.get("controls", {})
-        return [name for model in twins for name in (model, twins[model])]
     if selection == "with_twins":
-        return [*pretrained, *compared.get("controls", {}).values()]
+        twins = compared.get("controls", {})
+        return [n for model in pretrained for n in (model, twins.get(model)) if n]
     if selection == "heads":
         return list(study.get("euclidean", {}).get("heads", {}))
     if selection == "every":
@@ -314,7 +313,14 @@ MEASURES = {
         "timing": "pretraining",
     },
 }
-_NEEDS = {"truth": "vocabulary", "relation": "families", "transforms": "transforms"}
+# What a study must have for a measure to be taken; the same measure of other kinds needs nothing.
+_NEEDS = {
+    ("concepts", "truth"): ("vocabulary",),
+    ("convexity", "alignment"): ("triplets",),
+    ("convexity", "convexity"): ("families",),
+    ("convexity", "relation"): ("families", "triplets"),
+    ("convexity", "transforms"): ("transforms",),
+}
 _ONE_TABLE = ("relation", "comparison")  # of all models together
 
 
@@ -325,10 +331,7 @@ def measures(study: Mapping) -> list[str]:
 
 def measured(study: Mapping, measure: str) -> list[str]:
     """The models that a measure of a study is taken of; none where the study does not have it."""
-    needed = _NEEDS.get(measure)
-    if study["kind"] == "convexity" and measure == "convexity":
-        needed = "families"
-    if needed and not study.get(needed):
+    if not all(study.get(key) for key in _NEEDS.get((study["kind"], measure), ())):
         return []
     return models_of(study, MEASURES[study["kind"]].get(measure, "every"))
 
@@ -355,7 +358,7 @@ def figure_names(study: Mapping) -> list[str]:
         for name, entry in FIGURES.items()
         if study["kind"] in entry.kinds
         and models_of(study, entry.models)
-        and (not entry.needs or study.get(entry.needs))
+        and all(study.get(key) for key in entry.needs)
     ]
     if study["kind"] in ("convexity", "pruning"):
         return [*names, "specimen"]

@@ -93,11 +93,14 @@ def alignment_by_layer(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.
     named = table["metric"].isin(["chance", "noise_ceiling", "noise_ceiling_lower"])
     references = axes.select(table[named], styles, None)
     figure, panels = _panels_by_family(rows, references, styles, "agreement with the answers")
+    # A layer may fall below chance, and triplets that were answered once have no ceiling.
+    shown = pd.concat([rows["value"], references["value"]])
     for ax in panels:
-        ax.set_ylim(0.95 * references["value"].min(), 1.02 * references["value"].max())
+        ax.set_ylim(0.95 * shown.min(), 1.02 * shown.max())
     entries = axes.handles(styles[m] for m in dict.fromkeys(rows["model"]))
     columns = 5 if len(panels) > 1 else 2
-    entries = [*entries, _reference_entry("chance, ceiling")]
+    ceiling = ", ceiling" if (references["metric"] != "chance").any() else ""
+    entries = [*entries, _reference_entry(f"chance{ceiling}")]
     axes.legend_above(figure, entries, columns)
     return figure, axes.drawn(pd.concat([rows, references]), "metric", "family")
 
