@@ -262,15 +262,3 @@ def test_a_recipe_that_is_not_there_is_told_before_training(tmp_path):
     (tmp_path / "resources/zoo/micro-mae/recipe.yaml").unlink()
     with pytest.raises(StrataError, match=r"models: micro-mae.*: no recipe\.yaml"):
         check_config(config, tmp_path)
-
-
-def test_environments_have_the_versions_of_the_lock():
-    lock = dict(
-        line.split("==")
-        for line in (ROOT / "requirements.txt").read_text().splitlines()
-        if "==" in line
-    )
-    for file in (ROOT / "envs").glob("*.yaml"):
-        for package in yaml.safe_load(file.read_text())["dependencies"][-1]["pip"]:
-            name, version = package.split("==")
-            assert lock[name] == version, f"{file.name}: {package}"

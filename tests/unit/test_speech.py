@@ -13,7 +13,7 @@ from strata.data import open_dataset
 from strata.data.folder import index_folder
 from strata.data.manifest import write_dataset
 from strata.data.microspeech import CLIP, RATE, make_microspeech
-from strata.data.sounds import read_sound
+from strata.data.sounds import read_sound, resample
 from strata.models import load_encoder, random_twin
 from strata.speech import frame_counts, frame_geometry, frame_span, write_sound_processor
 
@@ -127,7 +127,7 @@ def tone(rate, seconds=0.5, channels=1):
 def test_any_rate_and_any_number_of_channels_become_mono_at_the_models_rate(rate, tmp_path):
     path = tmp_path / "tone.wav"
     soundfile.write(path, tone(rate, channels=2) * [1.0, 0.0], rate)
-    sound = read_sound(path, RATE)
+    sound = resample(*read_sound(path), RATE)
     assert sound.dtype == np.float32 and abs(len(sound) - RATE / 2) <= 1
     spectrum = np.abs(np.fft.rfft(sound))
     assert abs(spectrum.argmax() * RATE / len(sound) - 440) < 5
@@ -149,7 +149,7 @@ def test_a_sound_that_holds_nothing_is_named(content, message, tmp_path):
     else:
         soundfile.write(path, content, RATE)
     with pytest.raises(StrataError, match=rf"a\.wav.*{message}"):
-        read_sound(path, RATE)
+        read_sound(path)
 
 
 def folder_of_sounds(root, clips):

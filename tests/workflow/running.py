@@ -23,11 +23,11 @@ _PARTS = (
 
 
 class Workflow:
-    """A copy of the workflow and a way to call it, with more environment variables if need be."""
+    """A copy of the workflow and a way to call it."""
 
-    def __init__(self, directory: Path, environment: dict[str, str] | None = None):
-        self.directory = directory
-        self.environment = environment or {}
+    def __init__(self, directory: Path, **variables: str):
+        """`variables` of the environment are set in all calls."""
+        self.directory, self.variables = directory, variables
         for part in _PARTS:
             source, target = ROOT / part, directory / part
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ class Workflow:
         environment.pop("STRATA_MIRROR", None)
         if mirror := find_mirror():
             environment["STRATA_MIRROR"] = str(mirror)
-        environment |= self.environment
+        environment |= self.variables
         return subprocess.Popen(
             ["snakemake", "--cores", "2", *arguments],
             cwd=self.directory,
@@ -64,6 +64,21 @@ class Workflow:
 
     def path(self, name: str) -> Path:
         return self.directory / name
+
+
+def rules_with_environment() -> dict[str, str]:
+    """Name of the environment's file of every rule that runs a script."""
+    text = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    parts = re.split(r"^ *rule (\w+):\n", text, flags=re.MULTILINE)[1:]
+    bodies = dict(zip(parts[::2], parts[1::2], strict=True))
+    named = {
+        rule: re.findall(r'^ *conda:\n *"\.\./envs/(\w+)\.yaml"', body, flags=re.MULTILINE)
+        for rule, body in bodies.items()
+        if "script:\n" in body
+    }
+    for rule, environments in named.items():
+        assert len(environments) == 1, f"rule {rule} runs a script and needs an environment"
+    return {rule: environment for rule, (environment,) in named.items()}
 
 
 def planned(output: str) -> set[str]:

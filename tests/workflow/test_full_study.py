@@ -58,7 +58,7 @@ class Offline:
 
     def __init__(self, root, hub: Hub, overlay: str):
         places = {"HF_ENDPOINT": hub.url, "STRATA_MIRROR": str(root / "mirror"), "HF_TOKEN": ""}
-        self.copy = Workflow(root / "workflow", places)
+        self.copy = Workflow(root / "workflow", **places)
         full = self.copy.path("studies/full.yaml")
         full.write_text(yaml.safe_dump(thinned(read_overlay("full"))))
         make_user_data(self.copy.directory)

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from strata.figures.convexity import family_name
-from strata.figures.models import ModelStyle
+from strata.figures.models import ModelStyle, family_name
 from strata.paper import Verbatim, escape, macro_name, parameter, percent, table_of
 from strata.pruning.criteria import RULES
 from strata.pruning.measures import CUT, tradeoff_points

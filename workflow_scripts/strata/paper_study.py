@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from strata.figures.convexity import family_name
-from strata.figures.models import ModelStyle, of_role
+from strata.figures.models import ModelStyle, family_name, of_role
 from strata.paper import escape, macro_name
 
 _CAPTIONS = {

@@ -86,18 +86,24 @@ class Dataset:
             reason = "is missing" if missing else f"unreadable: {error}"
             raise StrataError(f"{path}: picture {reason}; replace or remove it") from None
 
-    def sound(self, sample: int, rate: int) -> np.ndarray:
-        """Sound of a sample: float32 (samples,) in -1 to 1, mono, at `rate` Hz.
+    def recording(self, sample: int) -> tuple[np.ndarray, int]:
+        """Sound of a sample, float32 (samples,) in -1 to 1, mono, and the rate in Hz that it has.
 
         Raises StrataError for a file that is missing, unreadable, empty or silent (it is named).
         """
-        from strata.data.sounds import check_sound, read_sound, resample
+        from strata.data.sounds import check_sound, read_sound
 
         if "index" not in self.manifest:
-            return read_sound(self.root / self.manifest["path"].iloc[sample], rate)
+            return read_sound(self.root / self.manifest["path"].iloc[sample])
         stored = self._stored[self.manifest["index"].iloc[sample]]
         check_sound(stored, self.place_of(sample))
-        return resample(stored.astype(np.float32) / 32768, self.info["rate"], rate)
+        return stored.astype(np.float32) / 32768, self.info["rate"]
+
+    def sound(self, sample: int, rate: int) -> np.ndarray:
+        """`recording` of a sample, brought to `rate` Hz, by torchaudio if that is not its own."""
+        from strata.data.sounds import resample
+
+        return resample(*self.recording(sample), rate)
 
 
 def describe(manifest: pd.DataFrame) -> dict:

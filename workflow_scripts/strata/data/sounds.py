@@ -1,4 +1,4 @@
-"""Sounds from files: mono, at the rate that a model wants."""
+"""Sounds from files: mono, and brought to the rate that a model wants."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from strata.errors import StrataError
 
 
-def read_sound(path: str | Path, rate: int) -> np.ndarray:
-    """A WAV or FLAC file as float32 (samples,) in -1 to 1, channels averaged, at `rate` Hz.
+def read_sound(path: str | Path) -> tuple[np.ndarray, int]:
+    """A WAV or FLAC file as float32 (samples,) in -1 to 1, channels averaged, and its rate in Hz.
 
     Raises
     ------
@@ -24,12 +24,12 @@ def read_sound(path: str | Path, rate: int) -> np.ndarray:
     if not path.is_file():
         raise StrataError(f"{path}: sound is missing; replace or remove it")
     try:
-        sound, own_rate = soundfile.read(path, dtype="float32", always_2d=True)
+        sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise StrataError(f"{path}: sound unreadable: {reason}; replace or remove it") from None
     check_sound(sound, str(path))
-    return resample(sound.mean(axis=1), own_rate, rate)
+    return sound.mean(axis=1), rate
 
 
 def check_sound(sound: np.ndarray, name: str) -> None:

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from strata.errors import StrataError
 from strata.figures import axes, style
 from strata.figures.concepts import TASK_LOOKS
-from strata.figures.models import ModelStyle, display_name, finetuned_groups
+from strata.figures.models import ModelStyle, display_name, family_name, finetuned_groups
 from strata.measures import relation_points
 
 Styles = Mapping[str, ModelStyle]
@@ -27,11 +27,6 @@ _METHODS = {"before": ("before", "#000000", "-", "o")} | {
     "glocal": ("gLocal", "#56B4E9", "-", "^"),
 }
 _FAMILY_LOOKS = (("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "^"), ("#CC79A7", "D"))
-
-
-def family_name(family: str) -> str:
-    """Readable name of a concept family or set of triplets."""
-    return family.replace("_", " ").replace("-", " ")
 
 
 def _grid(

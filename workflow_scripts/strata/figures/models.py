@@ -179,3 +179,8 @@ def finetuned_groups(
     if not tasks or not complete:
         return {}
     return {"": {b: b for b in complete}} | {t: {b: found[b, t] for b in complete} for t in tasks}
+
+
+def family_name(family: str) -> str:
+    """Readable name of a concept family or set of triplets."""
+    return family.replace("_", " ").replace("-", " ")

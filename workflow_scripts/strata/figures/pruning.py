@@ -14,8 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from strata.figures import axes, style
-from strata.figures.convexity import family_name
-from strata.figures.models import ModelStyle
+from strata.figures.models import ModelStyle, family_name
 from strata.pruning.measures import CUT, pareto_front, tradeoff_points
 from strata.stats import t_interval
 

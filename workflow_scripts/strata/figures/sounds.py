@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from strata.data.manifest import KEY_COLUMNS, Dataset
 from strata.figures import style
 
-_RATE = 16000
+# Of the spectrograms, in seconds: windows, their overlap, the transform; and the highest kHz drawn.
+_WINDOW, _OVERLAP, _TRANSFORM = 0.025, 0.015, 0.032
+_TOP = 8.0
 
 
 @style.styled
@@ -25,12 +27,17 @@ def sound_specimen(dataset: Dataset, n: int = 8, seed: int = 0) -> tuple[Figure,
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     drawn = []
     for place, (ax, sample) in enumerate(zip(grid, shown, strict=False)):
-        sound = dataset.sound(int(sample), _RATE)
-        frequency, _, power = spectrogram(sound, _RATE, nperseg=400, noverlap=240, nfft=512)
+        sound, rate = dataset.recording(int(sample))
+        window, overlap, length = (round(s * rate) for s in (_WINDOW, _OVERLAP, _TRANSFORM))
+        frequency, _, power = spectrogram(
+            sound, rate, nperseg=window, noverlap=overlap, nfft=length
+        )
         level = 10 * np.log10(power + 1e-10)
-        extent = (0, len(sound) / _RATE, 0, frequency[-1] / 1000)
+        extent = (0, len(sound) / rate, 0, frequency[-1] / 1000)
         ax.imshow(level, origin="lower", aspect="auto", extent=extent, cmap="magma",
                   vmin=level.max() - 70, vmax=level.max())  # fmt: skip
+        top = min(_TOP, frequency[-1] / 1000)
+        ax.set_ylim(0, top)
         ax.grid(False)
         labels = dataset.manifest.iloc[sample]
         ax.set_title(", ".join(str(labels[family]) for family in families))
@@ -39,7 +46,8 @@ def sound_specimen(dataset: Dataset, n: int = 8, seed: int = 0) -> tuple[Figure,
             ax.axvline(piece.start, color="white", lw=0.5)
             ax.axvline(piece.end, color="white", lw=0.5)
             middle = (piece.start + piece.end) / 2
-            ax.text(middle, 7.3, piece.label, color="white", fontsize=6, ha="center", va="center")
+            options = {"color": "white", "fontsize": 6, "ha": "center", "va": "center"}
+            ax.text(middle, 0.91 * top, piece.label, **options)
         if place % columns == 0:
             ax.set_ylabel("kHz")
         if place + columns >= len(shown):

@@ -1,0 +1,33 @@
+"""The environments of the rules, as they are written down; test_conda.py runs the rules in them."""
+
+import re
+
+import pytest
+import yaml
+
+from running import ROOT, rules_with_environment
+
+FILES = sorted((ROOT / "envs").iterdir())
+
+
+def lock() -> dict[str, str]:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if not line.startswith("#"))
+
+
+def test_every_rule_has_an_environment_and_every_environment_a_rule():
+    scripts = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    assert len(rules_with_environment()) == len(re.findall(r"^ *script:$", scripts, re.MULTILINE))
+    assert set(rules_with_environment().values()) == {file.stem for file in FILES}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_an_environment_holds_python_and_versions_of_the_lock(file):
+    environment = yaml.safe_load(file.read_text())
+    assert environment["name"] == f"strata-{file.stem}"
+    assert environment["channels"] == ["conda-forge", "nodefaults"]
+    *conda, last = environment["dependencies"]
+    assert conda == ["python=3.11", "pip"]
+    pins = [pin.split("==") for pin in last["pip"]]  # anything but name==version does not unpack
+    assert len(pins) == len({name for name, _ in pins})
+    assert {name: lock()[name] for name, _ in pins} == dict(pins)
