@@ -38,15 +38,23 @@ class Workflow:
 
     def __call__(self, *arguments: str, expect: int = 0) -> str:
         """Run snakemake with two cores; returns what it printed, after checking its exit status."""
+        mirror = find_mirror()
+        named = {"STRATA_MIRROR": str(mirror)} if mirror else {}
+        return self._run(["snakemake", "--cores", "2", *arguments], expect, named)
+
+    def shell(self, commands: str, expect: int = 0, **variables: str) -> str:
+        """Run lines of a shell as a user would; returns and checks as a call does."""
+        library = {"PYTHONPATH": str(self.directory / "workflow_scripts")}
+        return self._run(["bash", "-euc", commands], expect, library | variables)
+
+    def _run(self, command: list[str], expect: int, variables: dict[str, str]) -> str:
         tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         environment = os.environ | {"PATH": tools, "OMP_NUM_THREADS": "1"}
         environment.pop("STRATA_MIRROR", None)
-        if mirror := find_mirror():
-            environment["STRATA_MIRROR"] = str(mirror)
         done = subprocess.run(
-            ["snakemake", "--cores", "2", *arguments],
+            command,
             cwd=self.directory,
-            env=environment,
+            env=environment | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
