@@ -39,24 +39,30 @@ class Workflow:
 
     def __call__(self, *arguments: str, expect: int = 0) -> str:
         """Run snakemake with two cores; returns what it printed, after checking its exit status."""
-        running = self.start(*arguments)
-        printed, _ = running.communicate()
-        assert running.returncode == expect, printed[-6000:]
-        return printed
+        return _printed(self.start(*arguments), expect)
 
     def start(self, *arguments: str, tools: Path | None = None) -> subprocess.Popen:
         """Start snakemake with two cores; commands are looked for in `tools` first."""
+        mirror = find_mirror()
+        named = {"STRATA_MIRROR": str(mirror)} if mirror else {}
+        return self._start(["snakemake", "--cores", "2", *arguments], named, tools)
+
+    def shell(self, commands: str, expect: int = 0, **variables: str) -> str:
+        """Run lines of a shell as a user would; returns and checks as a call does."""
+        library = {"PYTHONPATH": str(self.directory / "workflow_scripts")}
+        return _printed(self._start(["bash", "-euc", commands], library | variables), expect)
+
+    def _start(
+        self, command: list[str], variables: dict[str, str], tools: Path | None = None
+    ) -> subprocess.Popen:
         folders = [tools, Path(sys.executable).parent, os.environ["PATH"]]
         path = os.pathsep.join(str(folder) for folder in folders if folder)
         environment = os.environ | {"PATH": path, "OMP_NUM_THREADS": "1"}
         environment.pop("STRATA_MIRROR", None)
-        if mirror := find_mirror():
-            environment["STRATA_MIRROR"] = str(mirror)
-        environment |= self.variables
         return subprocess.Popen(
-            ["snakemake", "--cores", "2", *arguments],
+            command,
             cwd=self.directory,
-            env=environment,
+            env=environment | variables | self.variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -79,6 +85,12 @@ def rules_with_environment() -> dict[str, str]:
     for rule, environments in named.items():
         assert len(environments) == 1, f"rule {rule} runs a script and needs an environment"
     return {rule: environment for rule, (environment,) in named.items()}
+
+
+def _printed(running: subprocess.Popen, expect: int) -> str:
+    printed, _ = running.communicate()
+    assert running.returncode == expect, printed[-6000:]
+    return printed
 
 
 def planned(output: str) -> set[str]:
