@@ -19,7 +19,8 @@ import yaml
 from PIL import Image
 from safetensors.torch import save_file
 
-from running import ROOT, Workflow
+from hub import Hub
+from running import ROOT, Workflow, rules_with_environment
 from strata.compat import prepare_imports
 from strata.data.microspeech import RATE, make_microspeech
 from strata.data.microworld import make_microworld
@@ -29,22 +30,13 @@ CONDA = ("--sdm", "conda", "--configfile", STUDIES, "given/downloads.yaml")
 FIGURES = ("named_specimen", "named_scores_timm", "named_neurons_timm", "named_counts")
 FIGURES += ("shaped_transforms", "shaped_relation", "cut_specimen", "cut_tradeoff")
 WANTED = [f"results/figures/{name}.pdf" for name in FIGURES]
-# Measures and cards of all studies; sounds that none of them uses; a model from a folder.
+# Measures and cards of all studies; sounds that none of them uses; a model from a hub.
 WANTED += ["results/paper/generated/numbers.tex", "results/data/spoken/manifest.parquet"]
 WANTED += ["results/models/fetched/card.json"]
 TRAINED = ("vit", "mae", "clip", "wav2vec2", "hubert")
 # What Snakemake needs to hand a script its job; nothing of ours imports any of it.
 SNAKEMAKE = {"snakemake", "snakemake_interface_common", "snakemake_interface_logger_plugins"}
 SNAKEMAKE |= {"snakemake_interface_storage_plugins", "tenacity"}
-
-
-def rules_with_environment() -> dict[str, str]:
-    """Environment of each rule that runs a script, by its file's name."""
-    text = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
-    rules = re.split(r"^ *rule (\w+):\n", text, flags=re.MULTILINE)[1:]
-    pairs = zip(rules[::2], rules[1::2], strict=True)
-    found = {name: re.findall(r'"\.\./envs/(\w+)\.yaml"', body) for name, body in pairs}
-    return {name: environment for name, (environment,) in found.items()}
 
 
 def with_conda(directory: Path) -> Workflow:
@@ -148,7 +140,10 @@ def copy(tmp_path_factory) -> Workflow:
     made = with_conda(tmp_path_factory.mktemp("conda"))
     give(made.path("given"))
     server = serve(made.path("given"))
-    made(*WANTED, *CONDA)
+    with Hub() as hub:
+        hub.publish("lab/micro-wav2vec2", ROOT / "resources/zoo/micro-wav2vec2")
+        made.variables["HF_ENDPOINT"] = hub.url
+        made(*WANTED, *CONDA)
     server.shutdown()
     # The zoo from short recipes, and the paper of the study that has the fewest figures.
     last = [f"results/models/trained-{name}/card.json" for name in TRAINED]
