@@ -24,6 +24,10 @@ scattergather:
     shards=config["shards"],
 
 
+# "auto" finds the GPU of this machine; a cluster's are asked for by "cuda".
+USES_GPU = config["device"] == "cuda" or (
+    config["device"] == "auto" and os.path.exists("/dev/nvidiactl")
+)
 MIRROR = config["data_mirror"] or os.environ.get("STRATA_MIRROR")
 DOWNLOADS = "results/downloads"
 
@@ -41,7 +45,7 @@ def needs(rule, gpu=False):
         return lambda wildcards, attempt: amount * attempt
 
     named = {key: growing(amount) for key, amount in entry.items()}
-    return named | ({"gpu": 1} if gpu and config["device"] == "cuda" else {})
+    return named | ({"gpu": 1} if gpu and USES_GPU else {})
 
 
 def names_of_kind(registry, **properties):
