@@ -18,7 +18,7 @@ BROKEN = "microsoft/wavlm-large"  # whose download breaks off
 KEPT = {
     "concepts-full": [
         "vit-base", "dinov2-base", "clip-base", "mae-base", "resnet-50", "vit-base-random",
-        "clip-cub", "vit-bloodmnist",
+        "vit-cub", "vit-bloodmnist",
     ],
     "convexity-full": [
         "vit-base-mean", "vit-base-mean-random", "beit-base", "beit-base-imagenet",

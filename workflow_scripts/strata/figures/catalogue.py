@@ -266,8 +266,9 @@ def models_of(study: Mapping, selection: str) -> list[str]:
     """The models of a study's comparison.
 
     pretraining, convnets, pretrained (both), with_twins (each pretrained, and its random twin where
-    it has one), random (the twins alone), finetuned (pretrained and fine-tuned versions), tuned
-    (the fine-tuned alone), heads (the classifiers of the Euclidean measure) or every.
+    it has one), random (the twins alone), finetuned (those with a version fine-tuned on every task,
+    and these versions), tuned (the fine-tuned alone), heads (the classifiers of the Euclidean
+    measure) or every.
     """
     compared = study.get("comparisons", {})
     pretrained = [*compared.get("pretraining", []), *compared.get("convnets", [])]
@@ -282,11 +283,12 @@ def models_of(study: Mapping, selection: str) -> list[str]:
         return list(study["models"])
     if selection == "random":
         return list(compared.get("controls", {}).values())
-    if selection in ("finetuned", "tuned"):
-        tasks = compared.get("finetuned", {})
-        bases = list(dict.fromkeys(base for pairs in tasks.values() for base in pairs))
-        bases = bases if selection == "finetuned" else []
-        return [*bases, *(tuned for pairs in tasks.values() for tuned in pairs.values())]
+    tasks = compared.get("finetuned", {}).values()
+    if selection == "tuned":
+        return [tuned for pairs in tasks for tuned in pairs.values()]
+    if selection == "finetuned":
+        bases = [model for model in pretrained if tasks and all(model in pairs for pairs in tasks)]
+        return [*bases, *(pairs[base] for pairs in tasks for base in bases)]
     return list(compared.get(selection, []))
 
 
