@@ -26,6 +26,8 @@ bench: $(VENV)/.ready
 	python benchmarks/activations.py
 	python benchmarks/convexity.py
 	python benchmarks/speech.py
+	python benchmarks/precision.py
+	python benchmarks/scale.py
 
 .PHONY: tex
 tex:

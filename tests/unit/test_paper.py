@@ -114,6 +114,15 @@ def test_models_without_a_twin_are_in_every_figure_beside_those_with_one():
     assert models_of({"comparisons": compared}, "with_twins") == ["vit", "mae", "mae-random"]
 
 
+def test_versions_fine_tuned_on_every_task_are_compared_and_no_others():
+    tuned = {"cub": {"vit": "vit-cub", "mae": "mae-cub"}, "blood": {"vit": "vit-blood"}}
+    compared = {"pretraining": ["vit", "mae"], "finetuned": tuned}
+    assert models_of({"comparisons": compared}, "finetuned") == ["vit", "vit-cub", "vit-blood"]
+    apart = {"cub": {"mae": "mae-cub"}, "blood": {"vit": "vit-blood"}}
+    assert models_of({"comparisons": compared | {"finetuned": apart}}, "finetuned") == []
+    assert models_of({"comparisons": {"pretraining": ["vit"]}}, "finetuned") == []
+
+
 def test_a_study_without_prose_is_described():
     looks = describe_models(CONVEXITY["models"])
     text = study_text("mine", CONVEXITY, looks)
