@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 from strata import StrataError
 from strata.config import check_config
 from strata.figures import catalogue
+from strata.inference import has_gpu
 
 try:
     check_config(config, workflow.basedir)
@@ -25,9 +26,7 @@ scattergather:
 
 
 # "auto" finds the GPU of this machine; a cluster's are asked for by "cuda".
-USES_GPU = config["device"] == "cuda" or (
-    config["device"] == "auto" and os.path.exists("/dev/nvidiactl")
-)
+USES_GPU = config["device"] == "cuda" or (config["device"] == "auto" and has_gpu())
 MIRROR = config["data_mirror"] or os.environ.get("STRATA_MIRROR")
 DOWNLOADS = "results/downloads"
 

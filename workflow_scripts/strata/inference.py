@@ -47,6 +47,11 @@ def pick_device(device: str = "auto") -> str:
     return device
 
 
+def has_gpu() -> bool:
+    """Whether this machine has NVIDIA's driver, without importing torch."""
+    return Path("/dev/nvidiactl").exists()
+
+
 @cache
 def _own_gpu() -> int:
     import torch
