@@ -34,8 +34,9 @@ class Repository:
 class Hub:
     """The hub, running while its context is open.
 
-    `troubles` maps a path of a request to what goes wrong next there, once each: a status, a
-    (status, headers) pair, or a share of the content after which the connection breaks off.
+    `troubles` maps the end of a request's path, or a folder in it ("name/resolve/"), to what goes
+    wrong next there, once each: a status, a (status, headers) pair, or a share of the content after
+    which the connection breaks off.
     `requests` lists (path, range header) of what was asked.
     """
 
@@ -73,6 +74,14 @@ class Hub:
         commits = self.repositories[name].commits
         commits[commit] = list(commits.values())[-1]
 
+    def trouble_at(self, path: str):
+        """What goes wrong with a request, if anything."""
+        for place, waiting in self.troubles.items():
+            here = place in path if place.endswith("/") else path.endswith(place)
+            if here and waiting:
+                return waiting.pop(0)
+        return None
+
     def fetched(self, file: str) -> list[str | None]:
         """The range headers with which a file has been asked for."""
         return [asked for path, asked in self.requests if path.endswith("/" + file)]
@@ -84,8 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         hub, path = self.server.hub, unquote(urlsplit(self.path).path)
         hub.requests.append((path, self.headers.get("Range")))
-        trouble = next((hub.troubles[key] for key in hub.troubles if path.endswith(key)), [])
-        todo = trouble.pop(0) if trouble else None
+        todo = hub.trouble_at(path)
         if isinstance(todo, (int, tuple)):
             status, headers = todo if isinstance(todo, tuple) else (todo, {})
             return self._answer(status, b"", headers)

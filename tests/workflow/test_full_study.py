@@ -112,7 +112,7 @@ def hub(tmp_path_factory):
 def full(tmp_path_factory, hub):
     """The full study, which has run to the paper at the second attempt."""
     study = Offline(tmp_path_factory.mktemp("full"), hub, "full")
-    hub.troubles[f"{BROKEN}/resolve"] = [0.5, *[503] * 11]  # four attempts of each of three tries
+    hub.troubles[f"{BROKEN}/resolve/"] = [0.5, *[503] * 11]  # four attempts of each of three tries
     study.told = study(expect=1)
     study.asked = len(hub.requests)
     study.then = study()
