@@ -127,7 +127,7 @@ def test_a_model_that_cannot_be_fetched_is_told_in_one_line_and_all_else_goes_on
 
 
 def test_the_next_run_goes_on_from_there(full, hub):
-    again = {path for path, _ in hub.requests[full.asked :]}
+    again = {path for path, _ in hub.requests[full.asked :] if path.count("/") > 2}
     assert again and all(BROKEN in path for path in again)
     assert planned(full.then) >= {"fetch_model", "finetune_cuts", "paper"}
     assert not planned(full.then) & {"download_dataset", "embed_images", "label_neurons"}
@@ -172,7 +172,7 @@ def test_the_data_are_read_as_they_are_laid_out(full):
 def test_every_network_of_every_study_is_measured(full):
     for model in KEPT["concepts-full"]:
         labels = full.table(f"concepts-full/labels/{model}")
-        assert labels["description"].notna().all() and labels["layer"].nunique() in (3, 5)
+        assert labels["concept"].notna().all() and labels["layer"].nunique() in (3, 5)
     alignments, convexities = {}, {}
     for model in KEPT["convexity-full"]:
         alignment = full.table(f"convexity-full/alignment/{model}")
