@@ -172,7 +172,8 @@ def test_the_data_are_read_as_they_are_laid_out(full):
 def test_every_network_of_every_study_is_measured(full):
     for model in KEPT["concepts-full"]:
         labels = full.table(f"concepts-full/labels/{model}")
-        assert labels["concept"].notna().all() and labels["layer"].nunique() in (3, 5)
+        assert labels["concept"].notna().eq(~labels["constant"]).all()
+        assert labels["layer"].nunique() == (5 if model == "resnet-50" else 3)
     alignments, convexities = {}, {}
     for model in KEPT["convexity-full"]:
         alignment = full.table(f"convexity-full/alignment/{model}")
