@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from huggingface_hub import constants
+
 _INFO = re.compile(r"/api/models/(?P<repository>[^/]+/[^/]+)/revision/(?P<revision>[^/]+)")
 _AUTH = re.compile(r"/api/models/(?P<repository>[^/]+/[^/]+)/auth-check")
 _FILE = re.compile(r"/(?P<repository>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
@@ -57,6 +59,10 @@ class Hub:
         self._server.shutdown()
         self._server.server_close()
 
+    def stand_in(self, monkeypatch) -> None:
+        """Be the hub of this process, as HF_ENDPOINT makes it that of one that starts with it."""
+        point_to(self.url, monkeypatch)
+
     def publish(self, name: str, folder: Path, *, gated: bool = False) -> str:
         """Make the files of a folder the new `main` of a repository; returns the commit."""
         files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
@@ -85,6 +91,13 @@ class Hub:
     def fetched(self, file: str) -> list[str | None]:
         """The range headers with which a file has been asked for."""
         return [asked for path, asked in self.requests if path.endswith("/" + file)]
+
+
+def point_to(url: str, monkeypatch) -> None:
+    """Set the address that huggingface_hub has read when it was imported."""
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    template = url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -6,10 +6,9 @@ import shutil
 import subprocess
 
 import pytest
-from huggingface_hub import constants
 
 import strata.data.download as download
-from hub import Hub
+from hub import Hub, point_to
 from strata import StrataError
 from strata.compat import prepare_imports
 from strata.hub import fetch_repository
@@ -40,18 +39,11 @@ def folder(tmp_path_factory):
 def hub(folder, monkeypatch):
     with Hub() as running:
         running.commit = running.publish(NAME, folder)
-        set_endpoint(monkeypatch, running.url)
+        running.stand_in(monkeypatch)
         monkeypatch.setenv("HF_TOKEN", "")
         monkeypatch.setattr(download.time, "sleep", lambda seconds: None)
         monkeypatch.setattr(download, "_CHUNK", 1024)  # the network is small
         yield running
-
-
-def set_endpoint(monkeypatch, url):
-    """What HF_ENDPOINT does in a process that starts with it."""
-    monkeypatch.setattr(constants, "ENDPOINT", url)
-    template = url + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
 
 
 def get(tmp_path, revision="main", **spec):
@@ -170,7 +162,7 @@ def _checksum_of(original):
 
 
 def test_a_hub_that_is_not_there_is_told_in_one_line(hub, tmp_path, monkeypatch):
-    set_endpoint(monkeypatch, "http://127.0.0.1:9")
+    point_to("http://127.0.0.1:9", monkeypatch)
     with pytest.raises(StrataError, match=r"ConnectError at http://127.0.0.1:9 after 4 attempts"):
         get(tmp_path)
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from huggingface_hub import constants
 from PIL import Image
 
 from hub import Hub
@@ -16,9 +15,7 @@ ENTRIES = fetched_models("full", "small")
 @pytest.fixture(scope="module")
 def hub():
     with Hub() as running, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(constants, "ENDPOINT", running.url)
-        template = running.url + "/{repo_id}/resolve/{revision}/{filename}"
-        patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        running.stand_in(patch)
         yield running
 
 

@@ -72,14 +72,18 @@ class Workflow:
         return self.directory / name
 
 
-def rules_with_environment() -> dict[str, str]:
-    """Name of the environment's file of every rule that runs a script."""
+def rule_bodies() -> dict[str, str]:
+    """What stands in each rule of the workflow."""
     text = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
     parts = re.split(r"^ *rule (\w+):\n", text, flags=re.MULTILINE)[1:]
-    bodies = dict(zip(parts[::2], parts[1::2], strict=True))
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def rules_with_environment() -> dict[str, str]:
+    """Name of the environment's file of every rule that runs a script."""
     named = {
         rule: re.findall(r'^ *conda:\n *"\.\./envs/(\w+)\.yaml"', body, flags=re.MULTILINE)
-        for rule, body in bodies.items()
+        for rule, body in rule_bodies().items()
         if "script:\n" in body
     }
     for rule, environments in named.items():

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from running import ROOT, rules_with_environment
+from running import ROOT, rule_bodies, rules_with_environment
 
 FILES = sorted((ROOT / "envs").iterdir())
 
@@ -19,6 +19,12 @@ def test_every_rule_has_an_environment_and_every_environment_a_rule():
     scripts = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
     assert len(rules_with_environment()) == len(re.findall(r"^ *script:$", scripts, re.MULTILINE))
     assert set(rules_with_environment().values()) == {file.stem for file in FILES}
+
+
+def test_every_rule_asks_for_its_own_resources():
+    asked = {rule: re.findall(r'needs\("(\w+)"', body) for rule, body in rule_bodies().items()}
+    assert sum(map(bool, asked.values())) > 20
+    assert all(names in ([], [rule]) for rule, names in asked.items())
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

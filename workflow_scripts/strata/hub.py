@@ -19,7 +19,6 @@ def fetch_repository(
     directory: str | Path,
     *,
     either: Sequence[str] = (),
-    pause: float = 1.0,
     log: Callable[[str], None] = print,
 ) -> tuple[str, Path]:
     """Fetch those of `names` that a hub repository has, and the first of `either` that it has.
@@ -38,7 +37,7 @@ def fetch_repository(
     """
     from huggingface_hub import get_token, hf_hub_url
 
-    info = _look_up(repository, revision, pause, log)
+    info = _look_up(repository, revision, log)
     there = {file.rfilename: file for file in info.siblings}
     first = [name for name in either if name in there][:1]
     if either and not first:
@@ -51,11 +50,11 @@ def fetch_repository(
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     for name in wanted:
         url = hf_hub_url(repository, name, revision=info.sha)
-        fetch_file(_remote_file(there[name], url), folder, headers=headers, pause=pause, log=log)
+        fetch_file(_remote_file(there[name], url), folder, headers=headers, log=log)
     return info.sha, folder
 
 
-def _look_up(repository: str, revision: str, pause: float, log: Callable[[str], None]):
+def _look_up(repository: str, revision: str, log: Callable[[str], None]):
     """What the hub says of a repository: its commit, its files with their checksums."""
     import httpx2
     from huggingface_hub import HfApi, constants, errors
@@ -87,7 +86,7 @@ def _look_up(repository: str, revision: str, pause: float, log: Callable[[str], 
             told = " ".join(str(error).split())[:200]
         raise StrataError(told)
 
-    return retried(ask, place, pause=pause, log=log)
+    return retried(ask, place, log=log)
 
 
 def _remote_file(file, url: str) -> RemoteFile:
