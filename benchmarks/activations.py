@@ -46,7 +46,7 @@ def seconds_bare(encoder, dataset, batch_size: int) -> float:
     """Time of the forward passes alone, pictures read ahead as ours reads them."""
     import torch
 
-    from strata.inference import run_batches
+    from strata.models.inference import run_batches
 
     def forward(pixels):
         with torch.inference_mode():
@@ -62,7 +62,7 @@ def seconds_bare(encoder, dataset, batch_size: int) -> float:
 
 def seconds_all_layers(encoder, dataset, batch_size: int, folder: Path) -> float:
     """Time of `strata.activations.extract`, to complete files on disk."""
-    from strata.activations import extract
+    from strata.activations.extraction import extract
 
     start = time.perf_counter()
     extract(encoder, dataset, folder, batch_size=batch_size, log=lambda line: None)
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
-    from strata.models import load_encoder
+    from strata.models.encoder import load_encoder
 
     rows = []
     with tempfile.TemporaryDirectory() as folder:

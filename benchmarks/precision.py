@@ -20,9 +20,10 @@ PICTURES, SPEAKERS, SHOWN = 2000, 12, 64
 
 def caches(source: Path, dataset, folder: Path, device: str) -> list:
     """The same layers of the same samples, in float32 and in bfloat16."""
-    from strata.activations import ActivationCache, extract
-    from strata.inference import PRECISIONS
-    from strata.models import load_encoder
+    from strata.activations.cache import ActivationCache
+    from strata.activations.extraction import extract
+    from strata.models.encoder import load_encoder
+    from strata.models.inference import PRECISIONS
 
     encoder = load_encoder(source, device=device)
     for precision in PRECISIONS:
@@ -57,7 +58,7 @@ def labels_kept(full, half, dataset, device: str) -> float:
     """Share of neurons with the same label, CLIP's embeddings in the same precision."""
     from strata.clip import image_embeddings, text_embeddings
     from strata.dissect import label_neurons
-    from strata.inference import PRECISIONS
+    from strata.models.inference import PRECISIONS
 
     words = (ZOO.parents[0] / "concepts" / "microworld.txt").read_text().split("\n")
     words = [word for word in words if word]
@@ -78,9 +79,9 @@ def labels_kept(full, half, dataset, device: str) -> float:
 
 def speeds(folder: Path, device: str, rounds: int) -> list[float]:
     """Pictures per second of a ViT-B/16, all layers to disk, in each precision."""
-    from strata.activations import extract
-    from strata.inference import PRECISIONS
-    from strata.models import load_encoder
+    from strata.activations.extraction import extract
+    from strata.models.encoder import load_encoder
+    from strata.models.inference import PRECISIONS
 
     make_vit(folder / "vit-base")
     shown = make_pictures(folder / "shown", SHOWN if device == "cpu" else 40 * SHOWN)
@@ -102,7 +103,7 @@ def main() -> None:
     arguments = parser.parse_args()
     from speech import make_clips
 
-    from strata.inference import pick_device
+    from strata.models.inference import pick_device
 
     device, rows = pick_device(arguments.device), []
     with tempfile.TemporaryDirectory() as folder:

@@ -47,8 +47,8 @@ def picture_cost(folder: Path) -> tuple[float, float]:
     """Core seconds and multiply-accumulates of a picture: a ViT-B/16, all layers to disk."""
     import torch
 
-    from strata.activations import extract
-    from strata.models import load_encoder
+    from strata.activations.extraction import extract
+    from strata.models.encoder import load_encoder
     from strata.pruning import cost
 
     torch.set_num_threads(1)
@@ -121,8 +121,9 @@ def answer_costs() -> tuple[float, float]:
     """Core seconds of all answers in a layer, and of one evaluation of a transform's loss."""
     import torch
 
-    from strata.alignment import mean_credit, triplet_credits, triplet_groups
-    from strata.transforms import _Loss
+    from strata.alignment.accuracy import mean_credit, triplet_credits
+    from strata.alignment.transforms import _Loss
+    from strata.data.answers import triplet_groups
 
     torch.set_num_threads(1)
     draw = np.random.default_rng(0)

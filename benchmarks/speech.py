@@ -40,8 +40,8 @@ def extraction(encoder, dataset, folder: Path) -> tuple[float, float]:
     """Seconds of the bare forward pass and of ours."""
     import torch
 
-    from strata.activations import extract
-    from strata.inference import run_batches
+    from strata.activations.extraction import extract
+    from strata.models.inference import run_batches
 
     def forward(clips):
         with torch.inference_mode():
@@ -64,9 +64,15 @@ def training(dataset) -> tuple[float, float]:
     """Seconds of the plain loop and of ours, for as many steps at every depth."""
     import torch
 
+    from strata.data.splits import task_rows
+    from strata.models.training.tuning import (
+        Training,
+        classifier,
+        inputs_of,
+        raw_example,
+        train_classifier,
+    )
     from strata.pruning import n_layers, prune
-    from strata.splits import task_rows
-    from strata.zoo.tuning import Training, classifier, inputs_of, raw_example, train_classifier
 
     rows = {"train": task_rows(dataset.manifest, "word", apart="speaker")["train"]}
     words, targets = np.unique(dataset.manifest["word"].to_numpy(dtype=str), return_inverse=True)
@@ -118,7 +124,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--speakers", type=int, default=30)
     arguments = parser.parse_args()
-    from strata.models import load_encoder
+    from strata.models.encoder import load_encoder
 
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)

@@ -9,7 +9,7 @@ with job(snakemake):
     from pathlib import Path
 
     from strata import StrataError
-    from strata.paper import latex_error
+    from strata.paper.latex import latex_error
 
     build = Path(snakemake.params.build)
     shutil.rmtree(build, ignore_errors=True)

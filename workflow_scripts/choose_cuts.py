@@ -3,7 +3,7 @@
 from job import job
 
 with job(snakemake):
-    from strata.pruning.measures import choose_cuts
+    from strata.pruning.cuts import choose_cuts
     from strata.tables import read_measures, write_measures
 
     params = snakemake.params

@@ -3,7 +3,7 @@
 from job import job
 
 with job(snakemake):
-    from strata.pruning.measures import compare_cuts
+    from strata.pruning.comparison import compare_cuts
     from strata.tables import read_measures, write_measures
 
     measures = compare_cuts(

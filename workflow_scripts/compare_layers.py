@@ -8,10 +8,10 @@ with job(snakemake):
     import torch
 
     from strata.data import open_dataset
-    from strata.models import load_encoder
+    from strata.data.splits import shared_rows, some_rows, tasks_of
+    from strata.models.encoder import load_encoder
     from strata.pruning import layer_similarities
-    from strata.pruning.measures import similarity_measures
-    from strata.splits import shared_rows, some_rows, tasks_of
+    from strata.pruning.cuts import similarity_measures
     from strata.tables import write_measures
 
     torch.set_num_threads(snakemake.threads)

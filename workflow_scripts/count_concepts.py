@@ -3,7 +3,8 @@
 from job import job
 
 with job(snakemake):
-    from strata.concepts import count_measures, read_categories, share_measures
+    from strata.concepts.measures import count_measures, share_measures
+    from strata.data.words import read_categories
     from strata.tables import read_measures, write_measures
 
     labels = read_measures(snakemake.input.labels)

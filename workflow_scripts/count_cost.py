@@ -8,10 +8,10 @@ with job(snakemake):
     import torch
 
     from strata.data import open_dataset
-    from strata.pruning.measures import cost_measures
-    from strata.splits import tasks_of
+    from strata.data.splits import tasks_of
+    from strata.models.training.tuning import Training
+    from strata.pruning.costs import cost_measures
     from strata.tables import write_measures
-    from strata.zoo.tuning import Training
 
     torch.set_num_threads(1)
     params = snakemake.params

@@ -9,7 +9,7 @@ with job(snakemake):
     import torch
 
     from strata.clip import text_embeddings
-    from strata.concepts import read_concepts
+    from strata.data.words import read_concepts
 
     torch.set_num_threads(snakemake.threads)
     embeddings = text_embeddings(

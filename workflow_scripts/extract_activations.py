@@ -7,9 +7,9 @@ with job(snakemake):
 
     import torch
 
-    from strata.activations import extract
+    from strata.activations.extraction import extract
     from strata.data import open_dataset
-    from strata.models import load_encoder
+    from strata.models.encoder import load_encoder
 
     torch.set_num_threads(snakemake.threads)
     options = dict(snakemake.params.options)

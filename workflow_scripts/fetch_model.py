@@ -5,7 +5,7 @@ from job import job
 with job(snakemake):
     from pathlib import Path
 
-    from strata.models import fetch
+    from strata.models.fetching import fetch
 
     fetch(
         snakemake.params.spec,

@@ -9,10 +9,11 @@ with job(snakemake):
     import torch
 
     from strata.data import open_dataset
-    from strata.pruning.measures import cuts_of, finetune_cuts
-    from strata.splits import Task
+    from strata.data.splits import Task
+    from strata.models.training.tuning import Training
+    from strata.pruning.cuts import cuts_of
+    from strata.pruning.tuning import finetune_cuts
     from strata.tables import read_measures, write_measures
-    from strata.zoo.tuning import Training
 
     torch.set_num_threads(snakemake.threads)
     params, wildcards = snakemake.params, snakemake.wildcards

@@ -8,8 +8,8 @@ with job(snakemake):
     import torch
 
     from strata.data import open_dataset
-    from strata.zoo import finetune
-    from strata.zoo.tuning import Training
+    from strata.models.training import finetune
+    from strata.models.training.tuning import Training
 
     torch.set_num_threads(snakemake.threads)
     params = snakemake.params

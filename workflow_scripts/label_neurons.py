@@ -5,9 +5,9 @@ from job import job
 with job(snakemake):
     import numpy as np
 
-    from strata.concepts import read_concepts
+    from strata.activations.probing import ProbingSet
+    from strata.data.words import read_concepts
     from strata.dissect import dissect_model
-    from strata.probing import ProbingSet
     from strata.tables import write_measures
 
     options = dict(snakemake.params.options)

@@ -5,7 +5,7 @@ from job import job
 with job(snakemake):
     from pathlib import Path
 
-    from strata.models import random_twin
+    from strata.models.twins import random_twin
 
     random_twin(
         Path(snakemake.input.base[0]).parent,

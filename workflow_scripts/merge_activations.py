@@ -3,6 +3,6 @@
 from job import job
 
 with job(snakemake):
-    from strata.activations import merge_shards
+    from strata.activations.cache import merge_shards
 
     merge_shards(list(snakemake.input), snakemake.output[0])

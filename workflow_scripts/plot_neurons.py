@@ -5,10 +5,10 @@ from job import job
 with job(snakemake):
     from pathlib import Path
 
+    from strata.activations.probing import picture_finder
     from strata.data import open_dataset
     from strata.figures.pictures import choose_examples, picture_grid, with_truth
     from strata.figures.style import save
-    from strata.probing import picture_finder
     from strata.tables import read_measures
 
     labels = read_measures(snakemake.input.labels)

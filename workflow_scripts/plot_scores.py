@@ -3,7 +3,7 @@
 from job import job
 
 with job(snakemake):
-    from strata.figures.concepts import score_histograms
+    from strata.figures.labels import score_histograms
     from strata.figures.models import describe_models
     from strata.figures.style import save
     from strata.tables import read_measures

@@ -5,7 +5,7 @@ from job import job
 with job(snakemake):
     from pathlib import Path
 
-    from strata.concepts import read_released_labels, released_measures
+    from strata.concepts.released import read_released_labels, released_measures
     from strata.tables import write_measures
 
     manifest = Path(snakemake.input.manifest)

@@ -3,8 +3,8 @@
 from job import job
 
 with job(snakemake):
+    from strata.activations.probing import ProbingSet
     from strata.measures import alignment_measures, open_judgements
-    from strata.probing import ProbingSet
     from strata.tables import write_measures
 
     params = snakemake.params

@@ -6,8 +6,8 @@ with job(snakemake):
     from pathlib import Path
 
     from strata.data import open_dataset
-    from strata.pruning.measures import task_convexity
-    from strata.splits import tasks_of
+    from strata.data.splits import tasks_of
+    from strata.pruning.convexity import task_convexity
     from strata.tables import write_measures
 
     params = snakemake.params

@@ -3,9 +3,10 @@
 from job import job
 
 with job(snakemake):
-    from strata.probing import ProbingSet
+    from strata.activations.probing import ProbingSet
+    from strata.concepts.truth import score_truth
+    from strata.data.vocabulary import read_vocabulary
     from strata.tables import read_measures, write_measures
-    from strata.truth import read_vocabulary, score_truth
 
     probing = ProbingSet.open(
         snakemake.input.manifests, snakemake.input.activations, split=snakemake.params.split

@@ -6,10 +6,10 @@ with job(snakemake):
     from pathlib import Path
 
     from strata.data import open_dataset
-    from strata.pruning.measures import timing_measures
-    from strata.splits import tasks_of
+    from strata.data.splits import tasks_of
+    from strata.models.training.tuning import Training
+    from strata.pruning.costs import timing_measures
     from strata.tables import write_measures
-    from strata.zoo.tuning import Training
 
     params = snakemake.params
     dataset = open_dataset(Path(snakemake.input.manifest).parent)

@@ -7,7 +7,7 @@ with job(snakemake):
 
     import torch
 
-    from strata.zoo import read_recipe, train
+    from strata.models.training import read_recipe, train
 
     torch.set_num_threads(snakemake.threads)
     train(read_recipe(snakemake.input.recipe), Path(snakemake.output.card).parent)

@@ -5,8 +5,8 @@ from job import job
 with job(snakemake):
     import torch
 
+    from strata.activations.probing import ProbingSet
     from strata.measures import open_judgements, transform_measures
-    from strata.probing import ProbingSet
     from strata.tables import write_measures
 
     torch.set_num_threads(snakemake.threads)

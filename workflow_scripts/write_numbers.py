@@ -7,9 +7,9 @@ with job(snakemake):
     from pathlib import Path
 
     from strata import paper
-    from strata.concepts import read_concepts
+    from strata.data.words import read_concepts
     from strata.figures.models import describe_models
-    from strata.paper_study import listed, study_text
+    from strata.paper.text import listed, study_text
     from strata.tables import read_measures
 
     params, values = snakemake.params, paper.method_values()

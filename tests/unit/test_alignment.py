@@ -12,19 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strata import StrataError
-from strata.alignment import (
+from strata.alignment.accuracy import (
     SIMILARITIES,
     category_credits,
     item_means,
     mean_credit,
-    noise_ceiling,
     odd_one_out_accuracy,
     triplet_credits,
-    triplet_groups,
 )
+from strata.alignment.transforms import METHODS, cross_validate, fit_transform, item_folds
+from strata.data.answers import noise_ceiling, triplet_groups
 from strata.data.manifest import Dataset
 from strata.data.triplets import collected_triplets, read_items, read_triplets, simulate_answers
-from strata.transforms import METHODS, cross_validate, fit_transform, item_folds
 
 ROOT = Path(__file__).parents[2]
 THINGS = Path(os.environ.get("STRATA_MIRROR", ROOT.parent / "shared" / "data")) / "things_ooo"
@@ -66,7 +65,7 @@ def test_large_sets_of_items_need_no_matrix(monkeypatch):
     for similarity in SIMILARITIES:
         dense = triplet_credits(vectors, rows, similarity)
         with monkeypatch.context() as patched:
-            patched.setattr("strata.alignment._MATRIX_BYTES", 0)
+            patched.setattr("strata.alignment.accuracy._MATRIX_BYTES", 0)
             assert (triplet_credits(vectors, rows, similarity) == dense).all()
 
 

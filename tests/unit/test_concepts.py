@@ -9,15 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strata import StrataError
-from strata.concepts import (
-    category_shares,
-    concept_counts,
-    count_measures,
-    read_categories,
-    read_concepts,
-    read_released_labels,
-    share_measures,
-)
+from strata.concepts.counts import category_shares, concept_counts
+from strata.concepts.measures import count_measures, share_measures
+from strata.concepts.released import read_released_labels
+from strata.data.words import read_categories, read_concepts
 
 CATEGORIES = {"colors": ["red", "blue"], "animals": ["cat"], "unknown": ["blue"]}
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from strata import StrataError
-from strata.config import check_config
+from strata.config.prepare import check_config
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())

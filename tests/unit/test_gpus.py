@@ -4,12 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import strata.inference as inference
+import strata.models.inference as inference
 
 HOLDER = """
 import sys
 from pathlib import Path
-from strata.inference import claim
+from strata.models.inference import claim
 print(claim(["a", "b"], Path(sys.argv[1]), log=str), flush=True)
 sys.stdin.read()
 """

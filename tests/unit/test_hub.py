@@ -11,8 +11,9 @@ import strata.data.download as download
 from hub import Hub, point_to
 from strata import StrataError
 from strata.compat import prepare_imports
-from strata.hub import fetch_repository
-from strata.models import fetch, load_encoder
+from strata.models.encoder import load_encoder
+from strata.models.fetching import fetch
+from strata.models.hub import fetch_repository
 
 prepare_imports()
 import transformers  # noqa: E402 - after prepare_imports
@@ -168,7 +169,7 @@ def test_a_hub_that_is_not_there_is_told_in_one_line(hub, tmp_path, monkeypatch)
 
 
 def test_a_download_that_cannot_fit_is_told_before_it_starts(hub, tmp_path, monkeypatch):
-    monkeypatch.setattr("strata.hub.shutil.disk_usage", lambda path: _Usage())
+    monkeypatch.setattr("strata.models.hub.shutil.disk_usage", lambda path: _Usage())
     with pytest.raises(StrataError, match=r"MiB do not fit on the disk of .* \(0 MiB free\)"):
         get(tmp_path)
     assert len(hub.requests) == 1
@@ -191,7 +192,7 @@ def small_disk(tmp_path):
 
 
 def test_a_disk_that_fills_up_is_told_and_the_download_can_go_on(hub, small_disk, monkeypatch):
-    monkeypatch.setattr("strata.hub._check_space", lambda folder, needed: None)
+    monkeypatch.setattr("strata.models.hub._check_space", lambda folder, needed: None)
     files = hub.repositories[NAME].commits[hub.commit]
     files["model.safetensors"] += b"\0" * 2**17
     with pytest.raises(StrataError, match="No space left on device"):
@@ -207,6 +208,6 @@ def test_a_write_error_is_told_in_one_line(hub, tmp_path, monkeypatch):
     def full(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("strata.models.shutil.copyfile", full)
+    monkeypatch.setattr("strata.models.fetching.shutil.copyfile", full)
     with pytest.raises(StrataError, match=r"m: cannot fetch .*No space left on device"):
         get(tmp_path)

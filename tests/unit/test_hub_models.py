@@ -7,7 +7,9 @@ from PIL import Image
 
 from hub import Hub
 from small_models import fetched_models, save_model
-from strata.models import encoder_of, fetch, load_encoder
+from strata.models.encoder import load_encoder
+from strata.models.fetching import fetch
+from strata.models.layers import encoder_of
 
 ENTRIES = fetched_models("full", "small")
 

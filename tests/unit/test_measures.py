@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import rankdata, spearmanr
 
 from strata import StrataError
-from strata.alignment import odd_one_out_accuracy
+from strata.alignment.accuracy import odd_one_out_accuracy
 from strata.convexity import graph_convexity
 from strata.figures.convexity import concept_points
 from strata.measures import (

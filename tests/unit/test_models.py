@@ -11,12 +11,15 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from strata import StrataError
-from strata.activations import ActivationCache, extract, merge_shards
+from strata.activations.cache import ActivationCache, merge_shards
+from strata.activations.extraction import extract
 from strata.compat import prepare_imports
 from strata.data import open_dataset
 from strata.data.manifest import write_dataset
-from strata.inference import run_batches
-from strata.models import fetch, load_encoder, random_twin
+from strata.models.encoder import load_encoder
+from strata.models.fetching import fetch
+from strata.models.inference import run_batches
+from strata.models.twins import random_twin
 
 prepare_imports()
 import timm  # noqa: E402 - after prepare_imports

@@ -14,18 +14,10 @@ from strata.figures.catalogue import FIGURES, caption, draw, figure_names, model
 from strata.figures.catalogue import measures as taken
 from strata.figures.models import FAMILY_COLORS, SPEECH_COLORS, describe_models
 from strata.figures.style import CATEGORY_COLORS, category_colors, new_figure, save
-from strata.paper import (
-    appendix,
-    latex_error,
-    macro_name,
-    macros,
-    method_values,
-    number,
-    parameter,
-    percent,
-    study_section,
-)
-from strata.paper_study import study_text
+from strata.paper.concepts import method_values
+from strata.paper.latex import latex_error, macro_name, macros, number, parameter, percent
+from strata.paper.sections import appendix, study_section
+from strata.paper.text import study_text
 
 PAPER = Path(__file__).parents[2] / "paper"
 STUDY = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from strata import StrataError
 from strata.compat import prepare_imports
-from strata.models import find_layers
+from strata.models.layers import find_layers
 from strata.pruning import (
     angular_distance_layers,
     block_influence_layers,
@@ -25,17 +25,9 @@ from strata.pruning import (
     prune,
     random_layers,
 )
-from strata.pruning.measures import (
-    CUT,
-    choose_cuts,
-    compare_cuts,
-    cuts_of,
-    kept_text,
-    pareto_front,
-    runs_by_criterion,
-    similarity_measures,
-    tradeoff_points,
-)
+from strata.pruning.comparison import compare_cuts, pareto_front, runs_by_criterion, tradeoff_points
+from strata.pruning.cuts import choose_cuts, cuts_of, similarity_measures
+from strata.pruning.kept import CUT, kept_text
 from strata.pruning.price import count_macs, seconds_of
 from strata.pruning.similarity import LayerSimilarities
 from strata.stats import paired_test, t_interval
@@ -324,7 +316,7 @@ class Pictures:
 
 
 def encoder_of(module):
-    from strata.models import Encoder
+    from strata.models.encoder import Encoder
 
     return Encoder(
         name="toy",

@@ -6,14 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from strata.concepts import (
-    category_shares,
-    concept_counts,
-    count_measures,
-    read_categories,
-    read_released_labels,
-    released_measures,
-)
+from strata.concepts.counts import category_shares, concept_counts
+from strata.concepts.measures import count_measures
+from strata.concepts.released import read_released_labels, released_measures
+from strata.data.words import read_categories
 
 ROOT = Path(__file__).parents[2]
 MIRROR = Path(os.environ.get("STRATA_MIRROR", ROOT.parent / "shared" / "data"))

@@ -7,15 +7,17 @@ import soundfile
 import torch
 
 from strata import StrataError
-from strata.activations import SEGMENTS, ActivationCache, extract, merge_shards
+from strata.activations.cache import SEGMENTS, ActivationCache, merge_shards
+from strata.activations.extraction import extract
 from strata.compat import prepare_imports
 from strata.data import open_dataset
 from strata.data.folder import index_folder
 from strata.data.manifest import write_dataset
 from strata.data.microspeech import CLIP, RATE, make_microspeech
 from strata.data.sounds import read_sound, resample
-from strata.models import load_encoder, random_twin
-from strata.speech import frame_counts, frame_geometry, frame_span, write_sound_processor
+from strata.models.encoder import load_encoder
+from strata.models.speech import frame_counts, frame_geometry, frame_span, write_sound_processor
+from strata.models.twins import random_twin
 
 prepare_imports()
 import transformers  # noqa: E402

@@ -9,6 +9,7 @@ from scipy.special import ndtri
 from sklearn.metrics import roc_auc_score
 
 from strata import StrataError
+from strata.concepts.truth import chance_of_naming, factor_auc, factor_indicators, neuron_truth
 from strata.stats import (
     adjust_p_values,
     bootstrap_interval,
@@ -16,7 +17,6 @@ from strata.stats import (
     permutation_p_values,
     wilson_interval,
 )
-from strata.truth import chance_of_naming, factor_auc, factor_indicators, neuron_truth
 
 VOCABULARY = {"red": ["color=red"], "striped": ["texture=striped"], "warm": ["color=red"]}
 

@@ -11,14 +11,16 @@ from strata.compat import prepare_imports
 from strata.data import open_dataset
 from strata.data.manifest import write_dataset
 from strata.data.microspeech import RATE, make_microspeech
-from strata.pruning.measures import cost_measures, finetune_cuts, task_convexity, timing_measures
+from strata.data.splits import Task, shared_rows, task_rows
+from strata.models.speech import write_sound_processor
+from strata.models.training import finetune
+from strata.models.training.loop import Watch, fit
+from strata.models.training.recipe import Schedule
+from strata.models.training.tuning import SoundInputs, Training, classifier, head_parameters
+from strata.pruning.convexity import task_convexity
+from strata.pruning.costs import cost_measures, timing_measures
 from strata.pruning.surgery import n_layers
-from strata.speech import write_sound_processor
-from strata.splits import Task, shared_rows, task_rows
-from strata.zoo import finetune
-from strata.zoo.loop import Watch, fit
-from strata.zoo.recipe import Schedule
-from strata.zoo.tuning import SoundInputs, Training, classifier, head_parameters
+from strata.pruning.tuning import finetune_cuts
 
 prepare_imports()
 import transformers  # noqa: E402
@@ -290,7 +292,7 @@ def test_frames_for_training_do_not_depend_on_what_stands_beside_a_clip(model, s
     torch.testing.assert_close(frames[0], inputs(np.array([5, 3]))["input_values"][1])
     with torch.inference_mode():
         raw = whole.hubert.feature_extractor
-        from strata.speech import sound_processor
+        from strata.models.speech import sound_processor
 
         clip = sound_processor(model)[1]([spoken.sound(3, rate)])[0]
         torch.testing.assert_close(raw(clip[None])[0], frames[0])
@@ -332,8 +334,8 @@ def test_a_speech_model_is_fine_tuned_into_a_classifier_of_its_kind(model, spoke
 
 
 def test_a_cut_is_chosen_on_rows_that_it_is_not_tested_on(model, spoken, tmp_path):
-    from strata.activations import extract
-    from strata.models import load_encoder
+    from strata.activations.extraction import extract
+    from strata.models.encoder import load_encoder
 
     extract(load_encoder(model, device="cpu"), spoken, tmp_path / "acts", log=lambda line: None)
     tasks = {"word": task_of(spoken), "speaker": task_of(spoken, "speaker", LATER)}

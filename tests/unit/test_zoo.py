@@ -11,11 +11,11 @@ from torch import nn
 
 from strata import StrataError
 from strata.data.microworld import vocabulary
-from strata.models import load_encoder
-from strata.zoo import read_recipe, train
-from strata.zoo.interpolation import interpolated, partners
-from strata.zoo.recipe import SpeechData
-from strata.zoo.text import caption_tokenizer
+from strata.models.encoder import load_encoder
+from strata.models.training import read_recipe, train
+from strata.models.training.interpolation import interpolated, partners
+from strata.models.training.recipe import SpeechData
+from strata.models.training.text import caption_tokenizer
 
 ZOO = Path(__file__).parents[2] / "resources" / "zoo"
 

@@ -12,7 +12,8 @@ import numpy as np
 import soundfile
 from PIL import Image
 
-from strata.data.microworld import render, sample_factors
+from strata.data.microworld import sample_factors
+from strata.data.rendering import render
 
 OBJECTS = 12  # of THINGS
 _WORDS = ("yes", "no", "up", "down")

@@ -10,7 +10,7 @@ import numpy as np
 
 from strata.compat import prepare_imports
 from strata.errors import StrataError
-from strata.inference import mixed, pick_device, run_batches
+from strata.models.inference import mixed, pick_device, run_batches
 
 if TYPE_CHECKING:
     from strata.data.manifest import Dataset
@@ -49,7 +49,7 @@ def image_embeddings(
     """
     import torch
 
-    from strata.models import image_processor
+    from strata.models.preprocessing import image_processor
 
     directory, device = Path(directory), pick_device(device)
     model = _load(directory, device)

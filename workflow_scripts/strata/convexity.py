@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from strata.errors import StrataError
-from strata.euclidean import euclidean_convexity, linear_head_convexity
+from strata.convexity.euclidean import euclidean_convexity, linear_head_convexity
 from strata.graphs import NeighborGraph, component_sizes, neighbor_graph
 from strata.stats import percentile_interval, permutation_p_values
 

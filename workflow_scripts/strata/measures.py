@@ -16,13 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from strata.alignment import (
-    category_credits,
-    item_means,
-    mean_credit,
-    triplet_credits,
-    triplet_groups,
-)
+from strata.alignment.accuracy import category_credits, item_means, mean_credit, triplet_credits
+from strata.alignment.transforms import CrossValidated, Transform, cross_validate, fit_transform
 from strata.convexity import (
     GraphConvexity,
     above_chance,
@@ -30,10 +25,10 @@ from strata.convexity import (
     graph_convexity,
     linear_head_convexity,
 )
+from strata.data.answers import triplet_groups
 from strata.errors import StrataError
 from strata.stats import Estimate, percentile_interval
 from strata.tables import check_measures
-from strata.transforms import CrossValidated, Transform, cross_validate, fit_transform
 
 if TYPE_CHECKING:
     from strata.remainder import CutClassifier

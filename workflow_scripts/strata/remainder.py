@@ -11,8 +11,9 @@ import torch
 
 from strata.compat import prepare_imports
 from strata.errors import StrataError
-from strata.inference import pick_device
-from strata.models import find_layers, image_processor, input_size
+from strata.models.inference import pick_device
+from strata.models.layers import find_layers
+from strata.models.preprocessing import image_processor, input_size
 
 _BATCH = 256
 

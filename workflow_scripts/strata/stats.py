@@ -21,6 +21,11 @@ class Estimate(NamedTuple):
     high: float
 
 
+def without_interval(value: float) -> Estimate:
+    """A value for which no interval can be given."""
+    return Estimate(float(value), np.nan, np.nan)
+
+
 def percentile_interval(draws: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
     """Percentile interval of resampled values; those that are not finite are left out.
 

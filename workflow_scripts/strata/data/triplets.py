@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from strata.alignment import TASKS, check_triplets, noise_ceiling
+from strata.data.answers import TASKS, check_triplets, noise_ceiling
 from strata.data.manifest import KEY_COLUMNS, Dataset, write_dataset
 from strata.errors import StrataError
 

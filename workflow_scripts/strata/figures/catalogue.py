@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from strata.concepts import shown_categories
+from strata.data.words import shown_categories
 
 if TYPE_CHECKING:
     import pandas as pd

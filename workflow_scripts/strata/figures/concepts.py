@@ -11,27 +11,14 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from strata.errors import StrataError
 from strata.figures import axes, style
-from strata.figures.models import ModelStyle, display_name, finetuned_groups
+from strata.figures.models import ModelStyle
 
 Styles = Mapping[str, ModelStyle]
-
-_SEQUENTIAL = LinearSegmentedColormap.from_list(
-    "strata", ["#FFFFFF", "#BFD7EA", "#5B9BC8", "#0072B2", "#08306B"]
-)
-# A task's line in figures that average over models: black before, then these in turn.
-TASK_LOOKS = (
-    ("#D55E00", "-", "s"),
-    ("#56B4E9", "-", "^"),
-    ("#009E73", "-", "D"),
-    ("#CC79A7", "-", "v"),
-)
 
 
 def _by_layer(
@@ -74,7 +61,7 @@ def category_panels(
 ) -> tuple[Figure, pd.DataFrame]:
     """Share of labelled neurons in each category, a panel each (figures 3 and 6 of the paper)."""
     rows = axes.select(shares, styles, metric)
-    categories = _categories(rows, categories)
+    categories = panel_categories(rows, categories)
     rows = rows[rows["concept"].isin(categories)]
     columns = 3
     height = 0.5 + 1.45 * -(-len(categories) // columns)
@@ -92,7 +79,7 @@ def category_panels(
     return figure, _ordered(axes.drawn(rows, "metric", "concept"), categories)
 
 
-def _categories(rows: pd.DataFrame, categories: Iterable[str] | None) -> list[str]:
+def panel_categories(rows: pd.DataFrame, categories: Iterable[str] | None) -> list[str]:
     """The asked categories, or all in `rows` in the palette's order and then their own."""
     present = list(dict.fromkeys(rows["concept"]))
     if categories is None:
@@ -145,7 +132,7 @@ def mean_category_shares(
     The band is the range over models. The paper draws four categories: pass them.
     """
     rows = axes.select(shares, styles, metric)
-    categories = _categories(rows, categories)
+    categories = panel_categories(rows, categories)
     colors = style.category_colors(categories)
     figure = style.new_figure(style.SINGLE, 2.3)
     ax = figure.subplots()
@@ -176,7 +163,7 @@ def category_areas(
 ) -> tuple[Figure, pd.DataFrame]:
     """Categories as stacked areas by depth, a panel for each model; grey is in no category."""
     rows = axes.select(shares, styles, metric)
-    categories = _categories(rows, None)
+    categories = panel_categories(rows, None)
     colors = style.category_colors(categories)
     models = [styles[m] for m in dict.fromkeys(rows["model"])]
     columns = axes.arrange(len(models))
@@ -204,201 +191,3 @@ def category_areas(
     entries = [Patch(color=colors[c], label=c) for c in categories]
     axes.legend_above(figure, [*entries, Patch(color=style.REST_COLOR, label="none of these")], 4)
     return figure, axes.drawn(rows, "metric", "concept")
-
-
-def _task_looks(groups: dict[str, dict[str, str]]) -> dict[str, tuple]:
-    """{task: (display name, colour, line, marker)} with the pretrained models in black."""
-    looks = {"": ("pretrained", "#000000", "-", "o")}
-    for i, task in enumerate(t for t in groups if t):
-        looks[task] = (display_name(task), *TASK_LOOKS[i % len(TASK_LOOKS)])
-    return looks
-
-
-def _groups(styles: Styles, bases: Iterable[str] | None) -> dict[str, dict[str, str]]:
-    groups = finetuned_groups(styles, bases)
-    if not groups:
-        raise StrataError(f"no model of {list(styles)} has a version fine-tuned on every task")
-    return groups
-
-
-@style.styled
-def finetuned_shares(
-    shares: pd.DataFrame,
-    styles: Styles,
-    metric: str = "category_share_mean",
-    bases: Iterable[str] | None = None,
-) -> tuple[Figure, pd.DataFrame]:
-    """Category shares before and after fine-tuning, mean over models (figure 7 of the paper).
-
-    `bases` restricts the mean to these pretrained models (default: all with every task).
-    """
-    groups = _groups(styles, bases)
-    rows = axes.select(shares, styles, metric)
-    categories = _categories(rows, None)
-    looks = _task_looks(groups)
-    figure = style.new_figure(style.DOUBLE, 0.5 + 1.45 * -(-len(categories) // 3))
-    means = []
-    panels = axes.panels(figure, len(categories), 3)
-    for i, ax in enumerate(panels):
-        bottom, top, left = axes.edges(i, len(categories), 3)
-        here = rows[rows["concept"] == categories[i]]
-        for task, members in groups.items():
-            mean = mean_over_models(here[here["model"].isin(members.values())])
-            axes.line(ax, mean, *looks[task][1:])
-            means.append(mean.assign(concept=categories[i], group=looks[task][0]))
-        layers = axes.common_layers(rows[rows["model"].isin(groups[""])])
-        axes.depth_axis(ax, layers, bottom=bottom, top=top)
-        axes.value_axis(ax, "share of neurons" if left else "", percent=True)
-        ax.set_title(categories[i])
-    axes.from_zero(panels)
-    axes.legend_above(figure, _look_handles(looks))
-    table = pd.concat(means, ignore_index=True)
-    first = ["concept", "group"]
-    return figure, table[[*first, *table.columns.drop(first)]]
-
-
-def _look_handles(looks: dict[str, tuple]) -> list[Line2D]:
-    return [
-        Line2D([], [], label=name, color=color, linestyle=linestyle, marker=marker)
-        for name, color, linestyle, marker in looks.values()
-    ]
-
-
-@style.styled
-def finetuned_counts(
-    counts: pd.DataFrame,
-    styles: Styles,
-    metric: str = "n_concepts_median",
-    bases: Iterable[str] | None = None,
-) -> tuple[Figure, pd.DataFrame]:
-    """Number of concepts before and after fine-tuning, a panel a model (figure 8 of the paper)."""
-    groups = _groups(styles, bases)
-    rows = axes.select(counts, styles, metric)
-    looks = _task_looks(groups)
-    models = list(groups[""])
-    columns = axes.arrange(len(models))
-    figure = style.new_figure(style.DOUBLE, 0.55 + 1.5 * -(-len(models) // columns))
-    parts = []
-    panels = axes.panels(figure, len(models), columns)
-    for i, ax in enumerate(panels):
-        bottom, top, left = axes.edges(i, len(models), columns)
-        for task, members in groups.items():
-            mine = rows[rows["model"] == members[models[i]]]
-            axes.line(ax, mine, *looks[task][1:])
-            parts.append(mine.assign(group=looks[task][0]))
-        axes.depth_axis(ax, axes.common_layers(mine), bottom=bottom, top=top)
-        axes.value_axis(ax, "number of concepts" if left else "")
-        ax.set_title(styles[models[i]].label)
-    axes.from_zero(panels)
-    axes.legend_above(figure, _look_handles(looks))
-    return figure, axes.drawn(pd.concat(parts), "metric", "group")
-
-
-def top_concepts(labels: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Share of each layer's neurons above its median score that carry each of the top concepts.
-
-    `labels` holds one model and one metric. The `n` concepts with the highest share in any layer
-    are kept; the result is a table (concepts x layer numbers) ordered by mean depth.
-    """
-    median = labels.groupby("layer_index")["value"].transform("median")
-    above = labels[labels["value"] > median]
-    share = pd.crosstab(above["concept"], above["layer_index"] + 1, normalize="columns")
-    share = share.reindex(columns=sorted(labels["layer_index"].unique() + 1), fill_value=0.0)
-    best = share.max(axis=1).sort_index().sort_values(ascending=False, kind="stable")
-    share = share.loc[best.index[:n]]
-    depth = (share * share.columns.to_numpy()).sum(axis=1) / share.sum(axis=1)
-    return share.loc[depth.sort_values(kind="stable").index]
-
-
-@style.styled
-def concept_heatmap(
-    labels: pd.DataFrame, styles: Styles, metric: str = "soft_wpmi", top: int = 14
-) -> tuple[Figure, pd.DataFrame]:
-    """Where each model's most frequent concepts live: concepts (by mean depth) against layers."""
-    rows = axes.select(labels, styles, metric)
-    models = [styles[m] for m in dict.fromkeys(rows["model"])]
-    tables = [top_concepts(rows[rows["model"] == m.name], top) for m in models]
-    columns = min(len(models), 4)
-    lines = -(-len(models) // columns)
-    figure = style.new_figure(style.DOUBLE, 0.35 + lines * (0.42 + 0.105 * max(map(len, tables))))
-    grid = figure.subplots(lines, columns, squeeze=False).ravel()
-    highest = max(table.to_numpy().max() for table in tables)
-    for ax, model, table in zip(grid, models, tables, strict=False):
-        mesh = ax.pcolormesh(
-            table.to_numpy(),
-            cmap=_SEQUENTIAL,
-            vmin=0,
-            vmax=highest,
-            edgecolors="white",
-            linewidth=0.3,
-        )
-        ax.invert_yaxis()
-        ax.set_yticks(np.arange(len(table)) + 0.5, table.index, fontsize=6)
-        step = 1 if len(table.columns) <= 8 else -(-(len(table.columns) - 1) // 6)
-        ax.set_xticks(np.arange(len(table.columns))[::step] + 0.5, table.columns[::step])
-        ax.tick_params(length=0)
-        ax.grid(False)
-        ax.set(title=model.label, xlabel="layer")
-        ax.spines[:].set_visible(False)
-    for ax in grid[len(models) :]:
-        ax.remove()
-    bar = figure.colorbar(mesh, ax=list(grid[: len(models)]), shrink=0.6, aspect=25, pad=0.01)
-    bar.ax.yaxis.set_major_formatter("{x:.0%}")
-    bar.set_label("share of neurons above the median score", fontsize=6)
-    bar.outline.set_visible(False)
-    return figure, _long(models, tables)
-
-
-def _long(models: list[ModelStyle], tables: list[pd.DataFrame]) -> pd.DataFrame:
-    parts = []
-    for model, table in zip(models, tables, strict=True):
-        long = table.rename_axis(index="concept", columns="layer_number").stack().rename("share")
-        long = long.reset_index()
-        long.insert(0, "label", model.label)
-        long.insert(0, "model", model.name)
-        parts.append(long)
-    return pd.concat(parts, ignore_index=True)
-
-
-@style.styled
-def score_histograms(
-    labels: pd.DataFrame, model: ModelStyle, metric: str = "soft_wpmi", bins: int = 30
-) -> tuple[Figure, pd.DataFrame]:
-    """Scores of one model's labels, a panel a layer, with the median and mean thresholds."""
-    rows = axes.select(labels, {model.name: model}, metric)
-    layers = list(dict.fromkeys(rows["layer_index"]))
-    columns = min(6, len(layers))
-    lines = -(-len(layers) // columns)
-    figure = style.new_figure(style.DOUBLE, 0.5 + 1.05 * lines)
-    low, high = rows["value"].min(), rows["value"].max()
-    edges = np.linspace(low, high if high > low else low + 1, bins + 1)
-    parts = []
-    for i, ax in enumerate(axes.panels(figure, len(layers), columns)):
-        bottom, _, left = axes.edges(i, len(layers), columns)
-        scores = rows.loc[rows["layer_index"] == layers[i], "value"].to_numpy()
-        height, _ = np.histogram(scores, edges)
-        ax.stairs(height, edges, fill=True, color=style.REST_COLOR)
-        ax.axvline(np.median(scores), color=model.color)
-        ax.axvline(scores.mean(), color=model.color, linestyle=(0, (2, 1.5)))
-        ax.set_title(f"layer {layers[i] + 1}", pad=2)
-        ax.tick_params(labelbottom=bottom)
-        ax.set_xlabel("score" if bottom else "")
-        ax.set_ylabel("neurons" if left else "")
-        parts.append(
-            pd.DataFrame(
-                {
-                    "model": model.name,
-                    "layer_number": layers[i] + 1,
-                    "bin_low": edges[:-1],
-                    "bin_high": edges[1:],
-                    "neurons": height,
-                    "median": np.median(scores),
-                    "mean": scores.mean(),
-                }
-            )
-        )
-    thresholds = (("median", "-"), ("mean", (0, (2, 1.5))))
-    axes.legend_above(
-        figure, [Line2D([], [], color=model.color, linestyle=s, label=t) for t, s in thresholds]
-    )
-    return figure, pd.concat(parts, ignore_index=True)

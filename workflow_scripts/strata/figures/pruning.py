@@ -1,4 +1,4 @@
-"""Figures of the study of pruning. Tables are those of `strata.pruning.measures`."""
+"""Figures of the study of pruning. Tables are those of `strata.pruning`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from matplotlib.ticker import MaxNLocator
 
 from strata.figures import axes, style
 from strata.figures.models import ModelStyle, family_name
-from strata.pruning.measures import CUT, pareto_front, tradeoff_points
+from strata.pruning.comparison import pareto_front, tradeoff_points
+from strata.pruning.kept import CUT
 from strata.stats import t_interval
 
 Styles = Mapping[str, ModelStyle]

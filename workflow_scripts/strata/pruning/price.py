@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from strata.errors import StrataError
-from strata.models import encoder_of, find_layers
+from strata.models.layers import encoder_of, find_layers
 
 if TYPE_CHECKING:
     import torch

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from strata.inference import run_batches
-from strata.speech import frame_counts
+from strata.models.inference import run_batches
+from strata.models.speech import frame_counts
 
 if TYPE_CHECKING:
     import torch
 
     from strata.data.manifest import Dataset
-    from strata.models import Encoder
+    from strata.models.encoder import Encoder
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING
 
 from strata.errors import StrataError
-from strata.models import find_layers
+from strata.models.layers import find_layers
 from strata.pruning.criteria import check_depth
 
 if TYPE_CHECKING:

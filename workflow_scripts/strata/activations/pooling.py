@@ -1,0 +1,113 @@
+"""Hooks that pool the output of every layer: what one neuron's activation is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from strata.errors import StrataError
+from strata.models.inference import mixed
+from strata.models.speech import frame_counts, frame_span
+
+if TYPE_CHECKING:
+    import torch
+
+    from strata.models.encoder import Encoder
+
+POOLS = ("auto", "cls", "mean", "spatial_mean")
+
+
+class Recorder:
+    """Hooks that pool the output of every layer as soon as it is computed."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        pool: str,
+        pieces: list | None = None,
+        precision: str = "float32",
+    ):
+        if pool not in POOLS:
+            raise StrataError(f"pool: {pool!r} is unknown; use one of {', '.join(POOLS)}")
+        if pool == "cls" and not encoder.has_class_token:
+            raise StrataError(f"{encoder.name}: pool: cls, but it has no class token; use mean")
+        if encoder.rate is not None and pool == "spatial_mean":
+            raise StrataError(f"{encoder.name}: pool: spatial_mean on sounds; use mean")
+        self.encoder, self.pool, self.pieces, self.precision = encoder, pool, pieces, precision
+        self.done = 0  # samples of earlier batches
+        self.frames: list[int] | None = None
+        self.pooled: dict[str, torch.Tensor] = {}
+        self.pooled_pieces: dict[str, torch.Tensor] = {}
+
+    def __enter__(self) -> Recorder:
+        self.handles = [
+            layer.register_forward_hook(self._hook(name))
+            for name, layer in self.encoder.layers.items()
+        ]
+        return self
+
+    def __exit__(self, *error) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def _hook(self, name: str):
+        def keep(module, inputs, output) -> None:
+            states = (output if hasattr(output, "ndim") else output[0]).float()
+            self.pooled[name] = self._pool(states)
+            if self.pieces is not None:
+                self.pooled_pieces[name] = _means(states, *self._spans())
+
+        return keep
+
+    def _pool(self, states: torch.Tensor) -> torch.Tensor:
+        """(batch, features) of a layer's output: tokens (batch, tokens, features) or a map."""
+        if states.ndim == 4:
+            if self.pool == "cls":
+                raise StrataError(
+                    f"{self.encoder.name}: pool: cls on a convolutional map; use spatial_mean"
+                )
+            return states.mean(dim=(2, 3))
+        if self.pool == "cls" or (self.pool == "auto" and self.encoder.has_class_token):
+            return states[:, 0]
+        if self.frames is not None:
+            places = range(len(self.frames))
+            return _means(states, places, [(0, length) for length in self.frames])
+        return states[:, self.encoder.n_prefix_tokens :].mean(dim=1)
+
+    def _spans(self) -> tuple[list[int], list[tuple[int, int]]]:
+        """The clip of the batch and the frames of each labelled piece."""
+        config, rate = self.encoder.module.config, self.encoder.rate
+        clips, spans = [], []
+        for place, length in enumerate(self.frames):
+            for start, end in self.pieces[self.done + place]:
+                clips.append(place)
+                spans.append(frame_span(config, rate, start, end, length))
+        return clips, spans
+
+    def record(self, batch: torch.Tensor | list[torch.Tensor]) -> list[np.ndarray]:
+        """Pooled activations of all layers for a batch, each (batch, features) float32; behind
+        them, where there are labelled pieces, those of the pieces, each (pieces, features)."""
+        import torch
+
+        if self.encoder.rate is not None:
+            self.frames = frame_counts(self.encoder.module.config, batch)
+        with torch.inference_mode(), mixed(self.encoder.device, self.precision):
+            self.encoder.forward(batch)
+        self.done += len(batch)
+        found = [*self.pooled.values(), *self.pooled_pieces.values()]
+        return [states.float().cpu().numpy() for states in found]
+
+
+def _means(states: torch.Tensor, clips: Sequence, spans: Sequence) -> torch.Tensor:
+    """Mean over the frames (start, end) of each span of its clip: states (clips, frames, features)
+    give (spans, features)."""
+    import torch
+    from torch.nn.functional import pad
+
+    clips = torch.as_tensor(list(clips), dtype=torch.long, device=states.device)
+    spans = torch.as_tensor(spans, dtype=torch.long, device=states.device).reshape(-1, 2)
+    sums = pad(states.double().cumsum(dim=1), (0, 0, 1, 0))
+    lengths = spans[:, 1] - spans[:, 0]
+    return (sums[clips, spans[:, 1]] - sums[clips, spans[:, 0]]) / lengths[:, None]

@@ -1,0 +1,121 @@
+"""Counts and shares of a model's labels as measures, with bootstrap intervals over neurons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from strata.concepts.counts import THRESHOLDS, above_threshold, by_layer
+from strata.stats import percentile_interval
+
+
+def _resamples(n: int, times: int, seed: int) -> np.ndarray:
+    """Neurons drawn with replacement, (times, n)."""
+    return np.random.default_rng(seed).integers(n, size=(times, n))
+
+
+def _above_in_resamples(
+    layer: pd.DataFrame, picks: np.ndarray, threshold: str, alpha: float
+) -> np.ndarray:
+    """Which drawn neurons count in each resample: the threshold is that of the resample."""
+    if threshold == "significant":
+        return (layer["q_value"] <= alpha).to_numpy()[picks]
+    scores = layer["similarity"].to_numpy()[picks]
+    return scores > getattr(np, threshold)(scores, axis=1, keepdims=True)
+
+
+def _count_interval(value: float, codes: np.ndarray, picks: np.ndarray, above: np.ndarray):
+    """Interval of a number of distinct labels.
+
+    Drawing with replacement repeats neurons and so loses labels: the draws' spread is kept and
+    their centre moved to the observed number.
+    """
+    seen = np.zeros((len(picks), codes.max() + 1), dtype=bool)
+    rows = np.broadcast_to(np.arange(len(picks))[:, None], picks.shape)
+    seen[rows[above], codes[picks][above]] = True
+    draws = seen.sum(axis=1)
+    low, high = percentile_interval(draws - draws.mean() + value)
+    return max(0.0, low), high
+
+
+def _share_interval(member: np.ndarray, picks: np.ndarray, above: np.ndarray):
+    drawn = above.sum(axis=1)
+    shares = (member[picks] & above).sum(axis=1)[drawn > 0] / drawn[drawn > 0]
+    return percentile_interval(shares)
+
+
+def _as_labels(measures: pd.DataFrame) -> pd.DataFrame:
+    """The main similarity's rows of a labels measure (its first metric), as `layer, unit, ...`."""
+    main = measures[measures["metric"] == measures["metric"].iloc[0]]
+    return main.rename(columns={"concept": "description", "value": "similarity"})
+
+
+def _usable(labels: pd.DataFrame) -> list[str]:
+    """Thresholds that the labels allow: without a null there is no significance."""
+    tested = "q_value" in labels and labels["q_value"].notna().any()
+    return [t for t in THRESHOLDS if t != "significant" or tested]
+
+
+def count_measures(
+    measures: pd.DataFrame, *, bootstrap: int = 1000, alpha: float = 0.05, seed: int = 0
+) -> pd.DataFrame:
+    """Counts of one model's labels measure with bootstrap intervals over neurons.
+
+    Metrics: n_concepts_median, n_concepts_mean, n_concepts_significant and share_significant (the
+    last two where the labels have q-values). `n` is the number of labelled neurons of the layer.
+    """
+    labels, rows = _as_labels(measures), []
+    for _, layer in by_layer(labels):
+        picks = _resamples(len(layer), bootstrap, seed)
+        codes = pd.factorize(layer["description"])[0]
+        for threshold in _usable(labels):
+            value = len(set(codes[above_threshold(layer, threshold, alpha)]))
+            drawn = _above_in_resamples(layer, picks, threshold, alpha)
+            bounds = _count_interval(value, codes, picks, drawn)
+            rows.append(_row(layer, f"n_concepts_{threshold}", None, value, bounds, seed))
+        if "significant" in _usable(labels):
+            significant = (layer["q_value"] <= alpha).to_numpy()
+            bounds = percentile_interval(significant[picks].mean(axis=1))
+            value = significant.mean()
+            rows.append(_row(layer, "share_significant", None, value, bounds, seed))
+    return pd.DataFrame(rows)
+
+
+def share_measures(
+    measures: pd.DataFrame,
+    categories: Mapping[str, Sequence[str]],
+    *,
+    bootstrap: int = 1000,
+    alpha: float = 0.05,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Category shares of one model's labels measure with bootstrap intervals over neurons.
+
+    Metrics category_share_median, _mean and _significant; `concept` is the category, `n` the number
+    of neurons above the threshold.
+    """
+    labels, rows = _as_labels(measures), []
+    for _, layer in by_layer(labels):
+        picks = _resamples(len(layer), bootstrap, seed)
+        members = {c: layer["description"].isin(w).to_numpy() for c, w in categories.items()}
+        for threshold in _usable(labels):
+            above = above_threshold(layer, threshold, alpha)
+            drawn = _above_in_resamples(layer, picks, threshold, alpha)
+            for category, member in members.items() if above.any() else ():
+                bounds = _share_interval(member, picks, drawn)
+                metric, value = f"category_share_{threshold}", member[above].mean()
+                row = _row(layer, metric, category, value, bounds, seed)
+                rows.append(row | {"n": int(above.sum())})
+    return pd.DataFrame(rows)
+
+
+def _row(
+    layer: pd.DataFrame, metric: str, concept: str | None, value: float, bounds, seed: int
+) -> dict:
+    first = layer.iloc[0]
+    keys = {key: first[key] for key in ("model", "dataset", "layer", "layer_index")}
+    interval = {"value": float(value), "low": bounds[0], "high": bounds[1]}
+    counted = {"n": len(layer), "seed": seed}
+    return keys | {"concept": concept, "metric": metric} | interval | counted

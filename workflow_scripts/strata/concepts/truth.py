@@ -1,0 +1,163 @@
+"""Labels against planted truth: does a dissection name the factor that a neuron tells best?
+
+On Microworld every picture's factors are known. A neuron's best factor is the value of a factor
+family ("texture=striped") whose presence its activation tells best, by the area under the ROC curve
+(AUC): the chance that a picture with the factor activates the neuron more than one without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from strata.errors import StrataError
+from strata.stats import Estimate, bootstrap_interval, wilson_interval
+
+STRONG_AUC = 0.75  # "names_any_factor_above": the neuron clearly tells what its label says
+
+
+_NEURONS = 256  # ranked at a time
+
+
+def factor_indicators(
+    manifest: pd.DataFrame, vocabulary: Mapping[str, Sequence[str]]
+) -> tuple[list[str], np.ndarray]:
+    """The planted factors that the vocabulary names, and which sample has which.
+
+    Returns names (factors,) and booleans (samples, factors); factors that all or no samples have
+    are left out. Raises StrataError for a family that the manifest does not have.
+    """
+    names = list(dict.fromkeys(factor for factors in vocabulary.values() for factor in factors))
+    columns = []
+    for name in names:
+        family, _, value = name.partition("=")
+        if family not in manifest:
+            raise StrataError(f"vocabulary: the data set has no factor family {family!r}")
+        columns.append((manifest[family] == value).to_numpy())
+    present = np.stack(columns, axis=1)
+    varying = present.any(axis=0) & ~present.all(axis=0)
+    return [n for n, v in zip(names, varying, strict=True) if v], present[:, varying]
+
+
+def factor_auc(activations: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """AUC (neurons, factors) of every neuron for every factor; ties count half.
+
+    `activations` is (samples, neurons), `present` boolean (samples, factors). AUC is the
+    Mann-Whitney statistic over the number of pairs, from ranks.
+    """
+    from scipy.stats import rankdata
+
+    positives = present.sum(axis=0)
+    negatives = len(present) - positives
+    weights, parts = present.astype(np.float64), []
+    for start in range(0, activations.shape[1], _NEURONS):
+        block = np.asarray(activations[:, start : start + _NEURONS])
+        parts.append(rankdata(block, axis=0).T @ weights)
+    sums = np.concatenate(parts)
+    return (sums - positives * (positives + 1) / 2) / (positives * negatives)
+
+
+def neuron_truth(
+    labels: pd.DataFrame,
+    auc: np.ndarray,
+    factors: Sequence[str],
+    vocabulary: Mapping[str, Sequence[str]],
+) -> pd.DataFrame:
+    """The planted truth beside the labels of one layer.
+
+    `labels` has unit, concept and metric (the similarity function); `auc` is (neurons, factors).
+    Returned are these with factor (the best), auc (its AUC), named (the label names it) and
+    label_auc (the highest AUC of the factors that the label names; NaN where it names none).
+    Neurons without a label are left out.
+    """
+    numbers = {factor: i for i, factor in enumerate(factors)}
+    labels = labels[labels["concept"].notna()]
+    units = labels["unit"].to_numpy()
+    best = auc.argmax(axis=1)[units]
+    named = [[numbers[f] for f in vocabulary.get(w, ()) if f in numbers] for w in labels["concept"]]
+    return labels.assign(
+        factor=[factors[i] for i in best],
+        auc=auc[units, best],
+        named=[b in own for b, own in zip(best, named, strict=True)],
+        label_auc=[
+            auc[unit, own].max() if own else np.nan for unit, own in zip(units, named, strict=True)
+        ],
+    )
+
+
+def chance_of_naming(neurons: pd.DataFrame, vocabulary: Mapping[str, Sequence[str]]) -> float:
+    """Expected share of named factors when the layer's labels are dealt out again at random."""
+    labels = neurons["concept"].value_counts(normalize=True)
+    factors = neurons["factor"].value_counts(normalize=True)
+    return float(
+        sum(
+            share * factors.get(factor, 0.0)
+            for word, share in labels.items()
+            for factor in vocabulary.get(word, ())
+        )
+    )
+
+
+def score_truth(
+    labels: pd.DataFrame,
+    layers: Iterable[tuple[str, np.ndarray]],
+    manifest: pd.DataFrame,
+    vocabulary: Mapping[str, Sequence[str]],
+    *,
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """How often each similarity function names the planted truth, by layer.
+
+    Parameters
+    ----------
+    labels
+        A labels measure of one model.
+    layers
+        Name and activations (samples, neurons) of its layers.
+    manifest
+        Factors of the samples.
+
+    Returns
+    -------
+    The measure, with the similarity function as `concept` and the metrics names_best_factor (share
+    of neurons whose label names their best factor; Wilson interval), names_any_factor_above (whose
+    label names some factor with AUC of at least `STRONG_AUC`), mean_best_auc (bootstrap interval)
+    and chance (`chance_of_naming`); and the table of neurons behind it, with the AUC as `value` and
+    the best factor as `concept`.
+    """
+    factors, present = factor_indicators(manifest, vocabulary)
+    rows, tables = [], []
+    for name, activations in layers:
+        mine = labels[labels["layer"] == name]
+        neurons = neuron_truth(mine, factor_auc(activations, present), factors, vocabulary)
+        for similarity, part in neurons.groupby("metric", sort=False):
+            rows += _summaries(part, str(similarity), vocabulary, bootstrap, seed)
+        tables.append(neurons)
+    table = pd.concat(tables, ignore_index=True)
+    table = table.rename(columns={"concept": "label", "value": "score"})
+    table = table.assign(concept=table["factor"], value=table["auc"])
+    kept = ["unit", "label", "score", "factor", "auc", "named", "label_auc"]
+    keys = ["model", "dataset", "layer", "layer_index", "concept", "metric", "value"]
+    return pd.DataFrame(rows), table[[*keys, "low", "high", "n", "seed", *kept]]
+
+
+def _summaries(
+    part: pd.DataFrame, similarity: str, vocabulary: Mapping, bootstrap: int, seed: int
+) -> list[dict]:
+    strong = (part["label_auc"] >= STRONG_AUC).to_numpy()
+    summaries = {
+        "names_best_factor": wilson_interval(int(part["named"].sum()), len(part)),
+        "names_any_factor_above": wilson_interval(int(strong.sum()), len(part)),
+        "mean_best_auc": bootstrap_interval(part["auc"].to_numpy(), n=bootstrap, seed=seed),
+        "chance": Estimate(chance_of_naming(part, vocabulary), np.nan, np.nan),
+    }
+    keys = part.iloc[0][["model", "dataset", "layer", "layer_index"]].to_dict()
+    return [
+        keys
+        | {"concept": similarity, "metric": metric, **estimate._asdict()}
+        | {"n": len(part), "seed": seed}
+        for metric, estimate in summaries.items()
+    ]

@@ -1,0 +1,115 @@
+"""Cross-checks of the registries: data sets and models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from strata.config.names import check_known, modality_of, names_of
+from strata.errors import StrataError
+
+
+def check_dataset(name: str, entry: Mapping) -> None:
+    _check_shares(f"datasets: {name}", entry.get("splits"))
+    if entry["kind"] == "microspeech" and entry["speakers"] < len(entry["splits"]):
+        raise StrataError(
+            f"config, datasets: {name}: {entry['speakers']} speakers do not make "
+            f"{len(entry['splits'])} splits"
+        )
+    layout = entry.get("layout", entry)
+    if "pattern" in layout:
+        try:
+            re.compile(layout["pattern"])
+        except re.error as error:
+            raise StrataError(f"config, datasets: {name}: pattern: {error}") from None
+
+
+def _check_shares(where: str, splits: Mapping[str, float] | str | None) -> None:
+    if isinstance(splits, Mapping) and abs(sum(splits.values()) - 1) > 1e-6:
+        raise StrataError(f"config, {where}: splits {dict(splits)} must add up to 1")
+
+
+def check_triplets(where: str, entry: Mapping, config: Mapping) -> None:
+    check_known(entry["images"], config["datasets"], f"{where}: images", "data set")
+    pictures = config["datasets"][entry["images"]]
+    if modality_of(pictures) != "image":
+        raise StrataError(f"config, {where}: images: {entry['images']!r} holds no images")
+    if ("simulated" in entry) == ("triplets" in entry):
+        raise StrataError(f"config, {where}: needs either simulated, or triplets (a file) and form")
+    if "triplets" in entry and "form" not in entry:
+        raise StrataError(f"config, {where}: form is missing: table, numbers, choices or votes")
+    if "from" in entry:
+        check_known(entry["from"], names_of(config["datasets"], "download"), f"{where}: from", "download")
+    if entry["column"] != "sample":
+        check_label_column(f"{where}: column", entry["column"], pictures)
+    if "simulated" in entry:
+        if entry["column"] != "sample":
+            raise StrataError(f"config, {where}: simulated observers judge samples: column: sample")
+        for family in entry["simulated"]["weights"]:
+            check_label_column(f"{where}: simulated: weights", family, pictures)
+
+
+def check_model(name: str, entry: Mapping, config: Mapping) -> None:
+    where = f"models: {name}"
+    derived = "finetune" in entry or entry.get("weights") == "random"
+    if derived != ("base" in entry):
+        raise StrataError(
+            f"config, {where}: base goes with weights: random or finetune; give both or neither"
+        )
+    if derived:
+        check_known(entry["base"], config["models"], f"{where}: base", "model")
+        if "base" in config["models"][entry["base"]]:
+            raise StrataError(f"config, {where}: base {entry['base']!r} has a base itself")
+    elif "id" not in entry and "path" not in entry:
+        raise StrataError(f"config, {where}: needs an id (or a path to a local folder)")
+    elif entry["source"] != "zoo" and "path" not in entry and "revision" not in entry:
+        raise StrataError(f"config, {where}: needs a revision, the commit to pin")
+    if "finetune" in entry:
+        task = entry["finetune"]
+        check_known(task["dataset"], config["datasets"], f"{where}: finetune: dataset", "data set")
+        dataset = config["datasets"][task["dataset"]]
+        check_label_column(f"{where}: finetune: target", task["target"], dataset)
+        if modality_of(dataset) != entry["modality"]:
+            raise StrataError(
+                f"config, {where}: finetune: dataset {task['dataset']!r} is of modality "
+                f"{modality_of(dataset)}, the model of {entry['modality']}"
+            )
+        needed = ["train", *(["validation"] if "patience" in task else []), "test"]
+        check_task(f"{where}: finetune", task, task["dataset"], dataset, needed)
+
+
+def check_task(
+    where: str, task: Mapping, name: str, dataset: Mapping, needed: Iterable[str]
+) -> None:
+    """The splits and groups of something to be learned on data set `name`."""
+    splits = task.get("splits", "own")
+    _check_shares(where, splits)
+    if "apart" in task:
+        check_label_column(f"{where}: apart", task["apart"], dataset)
+    there = dataset.get("splits") if splits == "own" else splits
+    if there is None and (dataset["kind"] == "folder" or "lists" in dataset.get("layout", {})):
+        return  # its files say
+    for split in needed:
+        if split not in (there or {}):
+            told = f"data set {name!r} has none" if splits == "own" else "splits names none"
+            raise StrataError(f"config, {where}: learning needs a split {split!r}, {told}")
+
+
+def check_label_column(where: str, column: str, dataset: Mapping) -> None:
+    """A column that the data set cannot have, as far as its entry tells."""
+    if dataset["kind"] == "microworld":
+        from strata.data.microworld import FAMILIES
+
+        check_known(column, FAMILIES, where, "label column")
+    if dataset["kind"] == "microspeech":
+        from strata.data.microspeech import FAMILIES as SPOKEN
+
+        check_known(column, SPOKEN, where, "label column")
+    layout = dataset.get("layout", dataset)
+    if "labels" in layout:
+        if "families" in layout:
+            check_known(column, layout["families"], where, "label column")
+    elif "pattern" in layout:
+        check_known(column, re.compile(layout["pattern"]).groupindex, where, "label column")
+    elif "classes" in layout or dataset["kind"] == "folder":
+        check_known(column, [layout.get("family", "class")], where, "label column")

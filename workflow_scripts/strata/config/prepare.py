@@ -1,0 +1,53 @@
+"""The configuration, completed and checked before any job."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from strata.config.defaults import fill_defaults
+from strata.config.entries import check_dataset, check_model, check_triplets
+from strata.config.files import check_files
+from strata.config.form import SCHEMA, check_form
+from strata.config.names import check_known
+from strata.config.studies import (
+    check_concepts_study,
+    check_convexity_study,
+    check_pruning_study,
+    check_published_study,
+)
+
+
+def check_config(config: dict, base: str | Path = ".") -> None:
+    """Check a configuration against the schema below `base` and across its entries.
+
+    Only what the studies in `run` use has to exist on disk; names are checked everywhere. What
+    studies leave out is filled in: the schema's defaults, and `comparisons` by the models' bases.
+
+    Raises
+    ------
+    StrataError
+        One line that names the key or value and what would be right.
+    """
+    base = Path(base)
+    schema = json.loads((base / SCHEMA).read_text())
+    check_form(config, schema)
+    fill_defaults(config, schema)
+    for name in config["run"]:
+        check_known(name, config["studies"], "run", "study")
+    for name, entry in config["datasets"].items():
+        check_dataset(name, entry)
+        if entry["kind"] == "triplets":
+            check_triplets(f"datasets: {name}", entry, config)
+    for name, entry in config["models"].items():
+        check_model(name, entry, config)
+    for name, study in config["studies"].items():
+        check = {
+            "concepts": check_concepts_study,
+            "convexity": check_convexity_study,
+            "pruning": check_pruning_study,
+            "published_labels": check_published_study,
+        }
+        check[study["kind"]](f"studies: {name}", study, config)
+    for name in config["run"]:
+        check_files(f"studies: {name}", config["studies"][name], config, base)

@@ -1,0 +1,116 @@
+"""Answers to triplets: their form, the questions they answer, and how far people agree.
+
+Odd-one-out (Hebart et al. 2020): of three items a person names the odd one, which keeps the other
+two together. Triplets are rows of three item numbers, the odd one last. Two-alternative (Lagunas et
+al. 2019): which of two items is more similar to a reference. Rows are then reference, the item that
+was chosen, the other.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from strata.errors import StrataError
+from strata.stats import Estimate, bootstrap_interval
+
+TASKS = {"odd_one_out": 1 / 3, "two_alternative": 1 / 2}  # with the accuracy of guessing
+
+
+class NoiseCeiling(NamedTuple):
+    """The best accuracy that any fixed answer to a triplet can have, given how people disagree.
+
+    `upper` is the mean share of the most frequent answer, which is too high by chance when there
+    are few answers; `lower` how often the majority of the others predicts an answer. With bootstrap
+    intervals over triplets.
+    """
+
+    upper: Estimate
+    lower: Estimate
+    n_triplets: int
+    n_responses: int
+
+
+def check_triplets(triplets: np.ndarray, n_items: int) -> np.ndarray:
+    """Triplets as (n, 3) int64.
+
+    Raises
+    ------
+    StrataError
+        No triplets, another shape, an item number outside 0..n_items - 1, an item twice in a row.
+    """
+    triplets = np.asarray(triplets)
+    if triplets.ndim != 2 or triplets.shape[1] != 3 or not len(triplets):
+        raise StrataError(f"triplets must be rows of three items, not of shape {triplets.shape}")
+    if triplets.dtype.kind not in "iu":
+        raise StrataError(f"triplets must be item numbers, not {triplets.dtype}")
+    outside = ((triplets < 0) | (triplets >= n_items)).any(axis=1)
+    if outside.any():
+        row = int(outside.argmax())
+        raise StrataError(
+            f"triplet {row} {triplets[row].tolist()} names an unknown item: there are {n_items}"
+        )
+    a, b, c = triplets.T
+    twice = (a == b) | (a == c) | (b == c)
+    if twice.any():
+        row = int(twice.argmax())
+        raise StrataError(f"triplet {row} {triplets[row].tolist()} names an item twice")
+    return triplets.astype(np.int64, copy=False)
+
+
+def triplet_groups(triplets: np.ndarray, task: str = "odd_one_out") -> np.ndarray:
+    """Number of each row's question, (n,): repeats of a triplet have the same.
+
+    A question of "odd_one_out" is a set of three items, of "two_alternative" a reference (the first
+    of the row) and a set of two.
+    """
+    a, b, c = _questions(triplets, task).T
+    n = int(triplets.max()) + 1
+    return pd.factorize((a * n + b) * n + c)[0]
+
+
+def _questions(triplets: np.ndarray, task: str) -> np.ndarray:
+    """Triplets without their answer: the items that compete in order of their numbers."""
+    triplets = np.asarray(triplets)
+    if task == "odd_one_out":
+        return np.sort(triplets, axis=1)
+    return np.column_stack([triplets[:, 0], np.sort(triplets[:, 1:], axis=1)])
+
+
+def noise_ceiling(
+    triplets: np.ndarray,
+    counts: np.ndarray | None = None,
+    *,
+    task: str = "odd_one_out",
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> NoiseCeiling:
+    """Noise ceiling from triplets that were answered more than once.
+
+    `triplets` is (answers, 3), the odd one last; `counts` how many people gave each answer (1).
+
+    Raises StrataError when no triplet was answered twice.
+    """
+    triplets = np.asarray(triplets)
+    counts = np.ones(len(triplets), np.int64) if counts is None else np.asarray(counts)
+    groups = triplet_groups(triplets, task)
+    choices = [0, 1, 2] if task == "odd_one_out" else [1, 2]
+    place = (_questions(triplets, task)[:, choices] == triplets[:, 2:]).argmax(axis=1)
+    answers = np.zeros((groups.max() + 1, len(choices)))
+    np.add.at(answers, (groups, place), counts)
+    answers = answers[answers.sum(axis=1) >= 2]
+    if not len(answers):
+        raise StrataError("noise ceiling: no triplet was answered more than once")
+    total = answers.sum(axis=1)
+    upper = answers.max(axis=1) / total
+    lower = np.zeros(len(answers))
+    for choice in range(len(choices)):
+        # Leave one answer out: do the others' favourites predict it?
+        others = answers.copy()
+        others[:, choice] -= 1
+        best = others == others.max(axis=1, keepdims=True)
+        lower += answers[:, choice] / total * (best[:, choice] / best.sum(axis=1))
+    bounds = [bootstrap_interval(x, n=bootstrap, seed=seed) for x in (upper, lower)]
+    return NoiseCeiling(*bounds, len(answers), int(total.sum()))

@@ -1,0 +1,30 @@
+"""Which planted factors the words of a concept list name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from strata.errors import StrataError
+
+
+def read_vocabulary(path: str | Path) -> dict[str, list[str]]:
+    """Which planted factors a word names: JSON `{word: ["family=value", ...]}`.
+
+    Raises StrataError when the file is missing or has another form.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise StrataError(f"{path}: no such vocabulary")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for word, factors in content.items():
+        if not isinstance(factors, list) or not all("=" in str(factor) for factor in factors):
+            raise StrataError(f'{path}: {word!r} should map to ["family=value", ...]')
+    return content
+
+
+def factor_families(vocabulary: Mapping[str, Sequence[str]]) -> list[str]:
+    """Families of the factors that a vocabulary names."""
+    factors = [factor for named in vocabulary.values() for factor in named]
+    return list(dict.fromkeys(factor.partition("=")[0] for factor in factors))

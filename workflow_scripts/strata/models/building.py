@@ -1,0 +1,90 @@
+"""Networks of timm and transformers, built and loaded from a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from strata.errors import StrataError
+
+
+def read_config(directory: Path) -> dict:
+    for file in ("config.json", "model.safetensors"):
+        if not (directory / file).is_file():
+            raise StrataError(f"{directory}: no {file}; a model needs config.json and its weights")
+    return json.loads((directory / "config.json").read_text())
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_timm(directory: Path):
+    from safetensors.torch import load_file
+
+    module = build_timm(directory)
+    try:
+        module.load_state_dict(load_file(directory / "model.safetensors"), strict=True)
+    except RuntimeError as error:
+        raise StrataError(
+            f"{directory.name}: the weights do not fit config.json: {one_line(error)}"
+        ) from None
+    return module
+
+
+def build_timm(directory: Path):
+    """The architecture of a timm folder, without weights."""
+    import timm
+
+    config = json.loads((directory / "config.json").read_text())
+    arguments = dict(config.get("model_args") or {})
+    if "num_classes" in config:
+        arguments["num_classes"] = config["num_classes"]
+    if config.get("global_pool") is not None:
+        arguments["global_pool"] = config["global_pool"]
+    try:
+        return timm.create_model(config["architecture"], pretrained=False, **arguments)
+    except (RuntimeError, TypeError) as error:
+        raise StrataError(
+            f"{directory.name}: timm cannot build {config['architecture']!r}: {one_line(error)}"
+        ) from None
+
+
+def load_transformers(directory: Path):
+    from transformers import AutoConfig, AutoModel, logging
+
+    logging.set_verbosity_error()  # heads that are left out fill the log otherwise
+    config = AutoConfig.from_pretrained(directory, local_files_only=True)
+    extra = {"mask_ratio": 0.0} if config.model_type == "vit_mae" else {}
+    options = {"local_files_only": True, "use_safetensors": True, "output_loading_info": True}
+    try:
+        model, report = AutoModel.from_pretrained(directory, **options, **extra)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise StrataError(
+            f"{directory.name}: transformers cannot load it: {one_line(error)}"
+        ) from None
+    # Poolers come after the last layer and a classifier made from CLIP has left its text tower
+    # behind; anything else that is missing would be random.
+    vision = "vision_model." if hasattr(model, "vision_model") else ""
+    needed = (key for key in report["missing_keys"] if key.startswith(vision))
+    missing = sorted(key for key in needed if "pooler" not in key)
+    if missing:
+        raise StrataError(f"{directory.name}: model.safetensors lacks weights of {missing[0]}")
+    return getattr(model, "vision_model", model)
+
+
+def one_line(error: Exception) -> str:
+    return re.sub(r"\s+", " ", str(error)).strip()[:300]
+
+
+def build_transformers(directory: Path):
+    """A model of the class and configuration in `directory`, with fresh weights."""
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(directory, local_files_only=True)
+    named = (config.architectures or [""])[0]
+    model_class = getattr(transformers, named, None)
+    return model_class(config) if model_class else transformers.AutoModel.from_config(config)

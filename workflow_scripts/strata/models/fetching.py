@@ -1,0 +1,152 @@
+"""Models fetched once, from a folder, a mirror or their hub, to be loaded offline ever after."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from strata.errors import StrataError
+from strata.models.building import one_line, sha256_of
+from strata.models.cards import MODEL_FILES, count_parameters, write_card
+from strata.models.encoder import load_encoder
+from strata.models.speech import write_sound_processor
+
+if TYPE_CHECKING:
+    pass
+
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that a repository has
+
+
+def fetch(
+    spec: Mapping,
+    directory: str | Path,
+    *,
+    mirror: str | None = None,
+    name: str = "",
+    log: Callable[[str], None] = print,
+) -> dict:
+    """Put a model into `directory`, ready to load offline, and return its card.
+
+    It is taken from `spec["path"]` (a local folder), else from `{mirror}/models/{id}` when the
+    mirror is a folder that has it, else from the hub at `spec["revision"]`. Only safetensors are
+    kept; where a repository has none, its `pytorch_model.bin` is read with `weights_only` and
+    written as safetensors. `spec["processor"]` (`sampling_rate`, `do_normalize`) says how sounds
+    are prepared where a speech model's repository does not.
+
+    What came from the hub before a failure is kept beside `directory`, and a second call goes on
+    from there. The card's revision is the commit, also where the specification names a branch.
+
+    Raises
+    ------
+    StrataError
+        The model cannot be fetched, or the result does not load.
+    """
+    directory = Path(directory)
+    temporary = directory.with_name(f".{directory.name}.part")
+    downloads = directory.with_name(f".{directory.name}.downloads")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        found = _copy_local(spec, temporary, mirror, name)
+        source, revision = found or _download(spec, downloads, temporary, name, log)
+        _safetensors_only(temporary, name)
+        if "processor" in spec and not (temporary / "preprocessor_config.json").is_file():
+            write_sound_processor(temporary, **spec["processor"])
+        load_encoder(temporary, device="cpu", layers=spec.get("layers"))
+        card = {
+            "name": name,
+            "source": source,
+            "revision": revision,
+            "licence": spec.get("licence") or _licence(temporary),
+            "parameters": count_parameters(temporary / "model.safetensors"),
+            "sha256": sha256_of(temporary / "model.safetensors"),
+        }
+        write_card(temporary, card)
+        directory.mkdir(parents=True, exist_ok=True)
+        for file in (*MODEL_FILES, "model.safetensors", "card.json"):
+            if (temporary / file).is_file():
+                os.replace(temporary / file, directory / file)
+        shutil.rmtree(downloads, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return card
+
+
+def _copy_local(
+    spec: Mapping, directory: Path, mirror: str | None, name: str
+) -> tuple[str, str | None] | None:
+    """Copy a model from its folder or the mirror; its origin and revision, None if not there."""
+    if "path" in spec:
+        folder = Path(spec["path"])
+        if not folder.is_dir():
+            raise StrataError(f"{name}: path {folder} is not a folder; it should hold config.json")
+    else:
+        folder = Path(mirror or "") / "models" / spec["id"]
+        if not mirror or not folder.is_dir():
+            return None
+    _copy_files(folder, directory)
+    return str(spec.get("id", folder)), spec.get("revision")
+
+
+def _copy_files(folder: Path, directory: Path) -> None:
+    for file in (*MODEL_FILES, *_WEIGHTS):
+        if (folder / file).is_file():
+            shutil.copyfile(folder / file, directory / file)
+
+
+def _download(
+    spec: Mapping, downloads: Path, directory: Path, name: str, log: Callable[[str], None]
+) -> tuple[str, str]:
+    """Fetch a model from the hub by way of `downloads`; its origin and its commit."""
+    from strata.models.hub import fetch_repository
+
+    repository, revision = spec["id"], spec["revision"]
+    try:
+        commit, folder = fetch_repository(
+            repository, revision, MODEL_FILES, downloads, either=_WEIGHTS, log=log
+        )
+        _copy_files(folder, directory)
+    except (OSError, StrataError) as error:
+        raise StrataError(
+            f"{name}: cannot fetch {repository} at revision {revision}: {one_line(error)}; "
+            f"or put it under models/{repository} of the data mirror"
+        ) from None
+    if commit != revision:
+        log(f"{repository}: {revision} is commit {commit}; name that to pin it")
+    return repository, commit
+
+
+def _safetensors_only(directory: Path, name: str) -> None:
+    import pickle
+
+    import torch
+    from safetensors.torch import save_file
+
+    pickled = directory / "pytorch_model.bin"
+    if (directory / "model.safetensors").is_file():
+        pickled.unlink(missing_ok=True)
+        return
+    if not pickled.is_file():
+        raise StrataError(f"{name}: it has no model.safetensors; only safetensors are loaded")
+    try:
+        weights = torch.load(pickled, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        raise StrataError(
+            f"{name}: pytorch_model.bin is damaged or holds more than weights, and is not loaded: "
+            f"{one_line(error)[:80]}"
+        ) from None
+    copies = {key: value.clone().contiguous() for key, value in weights.items()}
+    save_file(copies, directory / "model.safetensors", metadata={"format": "pt"})
+    pickled.unlink()
+
+
+def _licence(directory: Path) -> str:
+    """The licence that the model's own README declares in its header."""
+    readme = directory / "README.md"
+    header = readme.read_text(errors="replace")[:4000] if readme.is_file() else ""
+    found = re.search(r"^license:\s*(\S+)", header, flags=re.MULTILINE)
+    return found.group(1) if found else "not stated"

@@ -1,0 +1,72 @@
+"""Pictures as a network wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from strata.compat import prepare_imports
+from strata.errors import StrataError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+PREPROCESSING = ("own", "imagenet")
+
+
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def image_processor(directory: Path) -> Callable[[list], torch.Tensor]:
+    """Preprocessing of a transformers model, from its `preprocessor_config.json`."""
+    prepare_imports()
+    from transformers import AutoImageProcessor
+
+    if not (directory / "preprocessor_config.json").is_file():
+        raise StrataError(
+            f"{directory.name}: no preprocessor_config.json; set preprocess: imagenet"
+        )
+    processor = AutoImageProcessor.from_pretrained(directory, local_files_only=True)
+    return lambda pictures: processor(images=pictures, return_tensors="pt")["pixel_values"]
+
+
+def make_preprocessing(
+    directory: Path, config: dict, module: nn.Module, preprocess: str
+) -> Callable[[list], torch.Tensor]:
+    import torch
+
+    if preprocess not in PREPROCESSING:
+        raise StrataError(f"preprocess: {preprocess!r} is unknown; use own or imagenet")
+    if preprocess == "own" and "architecture" not in config:
+        return image_processor(directory)
+    if preprocess == "own":
+        from timm.data import create_transform, resolve_data_config
+
+        own = config.get("pretrained_cfg") or {}
+        transform = create_transform(**resolve_data_config(pretrained_cfg=own, model=module))
+    else:
+        transform = _imagenet_transform(input_size(config))
+    return lambda pictures: torch.stack([transform(picture) for picture in pictures])
+
+
+def input_size(config: dict) -> int:
+    """Side of a model's input in pixels; 224 where the configuration leaves it open."""
+    if "architecture" in config:
+        return int((config.get("pretrained_cfg") or {}).get("input_size", (3, 224, 224))[-1])
+    size = config.get("vision_config", config).get("image_size", 224)
+    return size if isinstance(size, int) else size[-1]
+
+
+def _imagenet_transform(size: int):
+    from torchvision import transforms
+
+    return transforms.Compose(
+        [
+            transforms.Resize(round(size * 256 / 224)),
+            transforms.CenterCrop(size),
+            transforms.ToTensor(),
+            transforms.Normalize(_IMAGENET_MEAN, _IMAGENET_STD),
+        ]
+    )

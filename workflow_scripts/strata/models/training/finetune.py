@@ -1,0 +1,83 @@
+"""Fine-tuning an encoder of images or speech on a classification task of one's own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from strata.data.manifest import Dataset
+from strata.data.splits import Task, task_rows
+from strata.models.inference import pick_device
+from strata.models.layers import find_layers
+from strata.models.training.interpolation import interpolated
+from strata.models.training.tuning import Training, classifier, inputs_of, train_classifier
+
+
+def finetune(
+    source: str | Path,
+    dataset: Dataset,
+    target: str,
+    directory: str | Path,
+    training: Training,
+    *,
+    splits: Mapping[str, float] | str = "own",
+    apart: str | None = None,
+    at_least: int = 1,
+    split_seed: int = 0,
+    interpolate: bool = False,
+    seed: int = 0,
+    device: str = "cpu",
+    log: Callable[[str], None] = print,
+) -> dict:
+    """Fine-tune the model in `source` to predict the column `target`.
+
+    Trained on the `train` split (`strata.data.splits.task_rows` says how `splits`, `apart`, `at_least`
+    and `split_seed` make it); the accuracy on the returned card is measured on its `test` split.
+    The result in `directory` is a transformers classifier of the source's architecture
+    (`strata.models.training.tuning.classifier`). With `interpolate` it is trained on points between pictures
+    of the same class, behind a layer drawn at every step (`strata.models.training.interpolation`): a direct
+    objective for convex classes.
+
+    Raises
+    ------
+    StrataError
+        As `strata.data.splits.task_rows`.
+    """
+    source, directory, device = Path(source), Path(directory), pick_device(device)
+    name, labels = dataset.info["name"], dataset.manifest
+    needed = ("train", "test", *(["validation"] if training.patience is not None else []))
+    rows = task_rows(labels, target, splits, apart, at_least, split_seed, name, needed)
+    classes, targets = Task(target, rows).targets(labels[target])
+    torch.manual_seed(seed)
+    model = classifier(source, classes, training.overrides)
+    inputs = inputs_of(source, dataset, model, device)
+    model.to(device)
+    layers = list(find_layers(model).values())
+    around = (lambda wanted, draw: interpolated(layers, wanted, draw)) if interpolate else None
+    trained = train_classifier(model, inputs, rows, targets, training, seed, around=around, log=log)
+    accuracy = trained.accuracy["test"]
+    log(f"accuracy on the test split {accuracy:.3f}")
+    samples = {"image": "pictures", "audio": "sounds"}[dataset.modality]
+    card = {
+        "name": directory.name,
+        "architecture": type(model).__name__,
+        "objective": "fine-tuned, interpolating" if interpolate else "fine-tuned",
+        "base": source.name,
+        "dataset": name,
+        "target": target,
+        "classes": classes,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "scores": {"test_accuracy": round(accuracy, 4)},
+        "training": asdict(trained.schedule) | {samples: len(rows["train"])},
+        "held_out": {samples: len(rows["test"])},
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    model.cpu().save_pretrained(directory)
+    shutil.copyfile(source / "preprocessor_config.json", directory / "preprocessor_config.json")
+    (directory / "card.json").write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
+    return card

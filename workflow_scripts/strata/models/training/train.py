@@ -1,0 +1,237 @@
+"""Making the zoo's models from nothing, by their recipes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from strata.compat import prepare_imports
+from strata.data import microworld
+from strata.data.microspeech import RATE
+from strata.errors import StrataError
+from strata.models.speech import write_sound_processor
+from strata.models.training import evaluate, speech
+from strata.models.training.loop import fit
+from strata.models.training.pictures import Look
+from strata.models.training.recipe import SPEECH_OBJECTIVES, Recipe
+from strata.models.training.text import caption_tokenizer, tokenize
+
+Log = Callable[[str], None]
+_SHORT_CAPTIONS = 0.3  # share of training captions that are a bare word or phrase
+
+
+def train(recipe: Recipe, directory: str | Path, log: Log = print) -> dict:
+    """Train the model of `recipe`, save it to `directory` and return its card.
+
+    The directory holds what `transformers` loads offline (`config.json`, `model.safetensors`,
+    `preprocessor_config.json`, for CLIP the tokenizer) and `card.json` with the held-out scores.
+
+    Raises
+    ------
+    StrataError
+        The model misses a score that its recipe requires; nothing is saved then.
+    """
+    follow = _on_speech if recipe.objective in SPEECH_OBJECTIVES else _on_pictures
+    model, tokenizer, scores = follow(recipe, log)
+    log(f"{recipe.name}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
+    for metric, least in recipe.requires.items():
+        if not scores[metric] >= least:
+            raise StrataError(
+                f"{recipe.name}: {metric} is {scores[metric]:.3f} on held-out data, its recipe "
+                f"requires {least}; train longer (schedule.steps)"
+            )
+    return _save(recipe, model, tokenizer, scores, Path(directory))
+
+
+def _on_pictures(recipe: Recipe, log: Log):
+    log(f"{recipe.name}: rendering {recipe.data.n} + {recipe.data.held_out} pictures")
+    pictures = _Pictures.render(recipe.data.n, recipe.data.size, recipe.data.seed)
+    held_out = _Pictures.render(recipe.data.held_out, recipe.data.size, recipe.data.seed + 1)
+    torch.manual_seed(recipe.schedule.seed)
+    objective = {"supervised": _supervised, "masked": _masked, "contrastive": _contrastive}
+    return objective[recipe.objective](recipe, pictures, held_out, log)
+
+
+def _on_speech(recipe: Recipe, log: Log):
+    """Without labels; scores are those of probes, and of the same probes on a random twin."""
+    heard, unheard = speech.Clips.heard(recipe.data), speech.Clips.unheard(recipe.data)
+    log(f"{recipe.name}: {len(heard)} + {len(unheard)} clips")
+    torch.manual_seed(recipe.schedule.seed)
+    objective = {"contrastive_speech": speech.contrastive, "clustered_speech": speech.clustered}
+    model = objective[recipe.objective](recipe, heard, log)
+    scores = speech.probe_scores(model, unheard)
+    torch.manual_seed(recipe.schedule.seed + 1)
+    twin = speech.probe_scores(type(model)(model.config).eval(), unheard)
+    return model, None, scores | {f"random_{name}": value for name, value in twin.items()}
+
+
+class _Pictures:
+    """Rendered pictures with their factors."""
+
+    def __init__(self, images: np.ndarray, factors: pd.DataFrame):
+        self.images, self.factors = images, factors
+        self.rows = list(factors.itertuples(index=False))
+        self.look = Look(images.shape[1])
+
+    @classmethod
+    def render(cls, n: int, size: int, seed: int) -> _Pictures:
+        factors = microworld.sample_factors(n, seed)
+        return cls(microworld.render(factors, size, seed), factors)
+
+    def classes(self, family: str) -> np.ndarray:
+        """Class number of every picture in a factor family."""
+        values = list(microworld.FAMILIES[family])
+        return pd.Categorical(self.factors[family], categories=values).codes.astype(np.int64)
+
+
+def _build(architecture: dict, model_class: str, **extra):
+    prepare_imports()
+    import transformers
+
+    arguments = {key: value for key, value in architecture.items() if key != "config"}
+    config = getattr(transformers, architecture["config"])(**arguments, **extra)
+    return getattr(transformers, model_class)(config)
+
+
+def _supervised(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log):
+    """Classify the object, by cross-entropy."""
+    names = dict(enumerate(microworld.OBJECTS))
+    model_class = recipe.architecture["config"].replace("Config", "ForImageClassification")
+    labels = {"id2label": names, "label2id": {name: i for i, name in names.items()}}
+    model = _build(recipe.architecture, model_class, num_labels=len(names), **labels)
+    targets = torch.from_numpy(pictures.classes("object"))
+
+    def loss_of(rows, draw):
+        logits = model(pixel_values=pictures.look.shifted(pictures.images[rows], draw)).logits
+        return torch.nn.functional.cross_entropy(logits, targets[rows])
+
+    fit(model, loss_of, len(pictures.images), recipe.schedule, log)
+    accuracy = evaluate.classification_accuracy(
+        model, held_out.look, held_out.images, held_out.classes("object")
+    )
+    return model, None, {"object_accuracy": accuracy}
+
+
+def _masked(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log):
+    """Reconstruct hidden patches (masked autoencoding).
+
+    Scores: share of the variance of hidden pixels that the model explains, and linear probes on
+    the mean token for three factors.
+    """
+    model = _build(recipe.architecture, "ViTMAEForPreTraining")
+
+    def loss_of(rows, draw):
+        pixels = pictures.look.shifted(pictures.images[rows], draw)
+        patches = (model.config.image_size // model.config.patch_size) ** 2
+        noise = torch.rand(len(rows), patches, generator=draw)
+        return model(pixel_values=pixels, noise=noise).loss
+
+    fit(model, loss_of, len(pictures.images), recipe.schedule, log)
+    draw = torch.Generator().manual_seed(recipe.schedule.seed)
+    with torch.inference_mode():
+        rows = np.arange(len(held_out.images))
+        unexplained = float(loss_of(rows, draw))
+    scores = {"held_out_loss": unexplained}
+    everything = _unmasked(model)
+    features = evaluate.in_batches(everything, held_out.look, held_out.images)
+    for family in ("object", "background_color", "texture"):
+        labels = held_out.classes(family)
+        scores[f"{family}_probe_accuracy"] = evaluate.probe_accuracy(features, labels)
+    return model, None, scores
+
+
+def _unmasked(model):
+    """Mean token of the encoder with nothing hidden."""
+
+    def features(pixels: torch.Tensor) -> torch.Tensor:
+        ratio, model.config.mask_ratio = model.config.mask_ratio, 0.0
+        model.vit.embeddings.config.mask_ratio = 0.0
+        states = model.vit(pixel_values=pixels).last_hidden_state
+        model.config.mask_ratio = model.vit.embeddings.config.mask_ratio = ratio
+        return states[:, 1:].mean(dim=1)
+
+    return features
+
+
+def _contrastive(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log):
+    """Match pictures with their captions (CLIP's symmetric contrastive loss)."""
+    tokenizer = caption_tokenizer()
+    text = dict(recipe.architecture["text_config"], vocab_size=len(tokenizer))
+    for role in ("bos", "eos", "pad"):
+        text[f"{role}_token_id"] = getattr(tokenizer, f"{role}_token_id")
+    model = _build(dict(recipe.architecture, text_config=text), "CLIPModel")
+
+    def loss_of(rows, draw):
+        seed = int(torch.randint(2**31, (1,), generator=draw))
+        chance = np.random.default_rng(seed)
+        write = (microworld.caption, microworld.short_caption)
+        short = chance.random(len(rows)) < _SHORT_CAPTIONS
+        captions = [
+            write[int(s)](pictures.rows[row], chance) for s, row in zip(short, rows, strict=True)
+        ]
+        pixels = pictures.look.shifted(pictures.images[rows], draw)
+        return model(pixel_values=pixels, **tokenize(tokenizer, captions), return_loss=True).loss
+
+    fit(model, loss_of, len(pictures.images), recipe.schedule, log)
+    return model, tokenizer, _clip_scores(model, tokenizer, held_out)
+
+
+def _clip_scores(model, tokenizer, held_out: _Pictures) -> dict[str, float]:
+    def unit(vectors: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.normalize(vectors, dim=-1)
+
+    def texts(lines: list[str]) -> np.ndarray:
+        with torch.inference_mode():
+            tokens = tokenize(tokenizer, lines)
+            return unit(model.get_text_features(**tokens).pooler_output).numpy()
+
+    images = evaluate.in_batches(
+        lambda x: unit(model.get_image_features(pixel_values=x).pooler_output),
+        held_out.look,
+        held_out.images,
+    )
+    chance = np.random.default_rng(0)
+    captions = [microworld.caption(row, chance, by_kind=0.0) for row in held_out.rows]
+    retrieved = evaluate.text_to_image_factors(images, texts(captions), held_out.factors)
+    named = ("object", "object_color", "background_color", "texture", "size")
+    scores = {f"text_to_image_{family}": retrieved[family] for family in retrieved}
+    # A caption names the place only half of the time, so that family is left out of the mean.
+    scores["text_to_image_factor_accuracy"] = float(np.mean([retrieved[f] for f in named]))
+    for family, prompts in evaluate.zero_shot_prompts().items():
+        guess = (images @ texts(list(prompts.values())).T).argmax(axis=1)
+        hits = np.array(list(prompts))[guess] == held_out.factors[family].to_numpy()
+        scores[f"zero_shot_{family}"] = float(hits.mean())
+    return scores
+
+
+def _save(recipe: Recipe, model, tokenizer, scores: dict, directory: Path) -> dict:
+    directory.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(directory)
+    if recipe.objective in SPEECH_OBJECTIVES:
+        write_sound_processor(directory, RATE)
+        data = {"data": asdict(recipe.data)}
+        held_out = {"speakers": recipe.data.held_out_speakers, "seed": recipe.data.seed + 1}
+    else:
+        Look(recipe.data.size).write(directory)
+        data = {"pictures": recipe.data.n}
+        held_out = {"pictures": recipe.data.held_out, "seed": recipe.data.seed + 1}
+    if tokenizer is not None:
+        tokenizer.save_pretrained(directory)
+    card = {
+        "name": recipe.name,
+        "objective": recipe.objective,
+        "architecture": type(model).__name__,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "licence": "Apache-2.0",
+        "training": asdict(recipe.schedule) | data,
+        "held_out": held_out,
+        "scores": {metric: round(value, 4) for metric, value in scores.items()},
+    }
+    (directory / "card.json").write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
+    return card

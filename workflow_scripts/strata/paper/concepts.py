@@ -1,0 +1,104 @@
+"""Numbers and the table of a study of concepts for the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+
+from strata.data.words import shown_categories
+from strata.dissect import DEFAULTS
+from strata.figures.models import ModelStyle
+from strata.paper.latex import Verbatim, escape, macro_name, parameter, percent, table_of
+from strata.stats import LEVEL
+
+
+def study_values(
+    name: str, study: Mapping, measures: Mapping[str, pd.DataFrame], styles: Mapping
+) -> dict[str, object]:
+    """Macros of a study: {name: value}.
+
+    `measures` has labels, counts and shares, and truth where it was scored. For each model:
+    number of neurons and layers; the number of concepts in the first and last layer and where it
+    is highest, its rank correlation with depth; the first and last share of each category; the
+    share of significant neurons; how often each similarity function names the planted truth.
+    """
+    values: dict[str, object] = {macro_name(name, "models"): len(styles)}
+    for key in ("top_k", "permutations", "bootstrap", "alpha"):
+        if key in study:
+            values[macro_name(name, key)] = study[key] if key != "alpha" else percent(study[key])
+    for model in styles:
+        mine = {key: table[table["model"] == model] for key, table in measures.items()}
+        found = _count_values(mine["counts"]) | _share_values(mine["shares"])
+        main = mine["labels"][mine["labels"]["metric"] == mine["labels"]["metric"].iloc[0]]
+        found |= {"neurons": len(main), "layers": main["layer"].nunique()}
+        if "truth" in mine and len(mine["truth"]):
+            found |= _truth_values(mine["truth"])
+        values |= {macro_name(name, model, key): value for key, value in found.items()}
+    return values
+
+
+def _count_values(counts: pd.DataFrame) -> dict[str, object]:
+    from strata.stats import correlation
+
+    rows = counts[counts["metric"] == "n_concepts_median"].sort_values("layer_index")
+    n = rows["value"].astype(int).tolist()
+    found: dict[str, object] = {"count first": n[0], "count last": n[-1], "count max": max(n)}
+    found["count max layer"] = int(np.argmax(n)) + 1
+    if len(n) > 2 and len(set(n)) > 1:
+        rho = correlation(rows["layer_index"], rows["value"])
+        found["count rho"] = rho.value
+    tested = counts[counts["metric"] == "share_significant"]
+    if len(tested):
+        weights = tested["n"]
+        found["significant"] = percent(np.average(tested["value"], weights=weights))
+    return found
+
+
+def _share_values(shares: pd.DataFrame) -> dict[str, object]:
+    rows = shares[shares["metric"] == "category_share_mean"].sort_values("layer_index")
+    found = {}
+    for category in shown_categories(list(dict.fromkeys(rows["concept"]))):
+        of_category = rows.loc[rows["concept"] == category, "value"].tolist()
+        short = category.split(" and ")[0]
+        found[f"{short} first"] = percent(of_category[0])
+        found[f"{short} last"] = percent(of_category[-1])
+    return found
+
+
+def _truth_values(truth: pd.DataFrame) -> dict[str, object]:
+    found = {}
+    for similarity, rows in truth.groupby("concept", sort=False):
+        for metric, key in (("names_best_factor", "named"), ("chance", "chance")):
+            part = rows[rows["metric"] == metric]
+            found[f"{key} {similarity}"] = percent(np.average(part["value"], weights=part["n"]))
+    best = truth[truth["metric"] == "mean_best_auc"].drop_duplicates("layer_index")
+    return found | {"best auc": float(np.average(best["value"], weights=best["n"]))}
+
+
+def method_values() -> dict[str, object]:
+    """Macros of what the method fixes: parameters of the similarity functions, intervals' level."""
+    values: dict[str, object] = {macro_name("strata level"): Verbatim(f"{100 * LEVEL:g}\\,\\%")}
+    for similarity, parameters in DEFAULTS.items():
+        for key, value in asdict(parameters).items():
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                values[macro_name(similarity, key)] = parameter(value)
+    return values
+
+
+def counts_table(counts: pd.DataFrame, styles: Mapping[str, ModelStyle]) -> str:
+    """Number of concepts above the median by layer, with bootstrap intervals, a row a model."""
+    rows = counts[counts["metric"] == "n_concepts_median"]
+    layers = int(rows["layer_index"].max()) + 1
+    body = []
+    for name, look in styles.items():
+        mine = rows[rows["model"] == name].sort_values("layer_index")
+        cells = [
+            f"\\shortstack{{{v:.0f}\\\\{{\\tiny {lo:.0f}--{hi:.0f}}}}}"
+            for v, lo, hi in mine[["value", "low", "high"]].itertuples(index=False)
+        ]
+        body.append([escape(look.label), *cells, *[""] * (layers - len(cells))])
+    header = ["model", *(str(i + 1) for i in range(layers))]
+    return table_of(header, body, "l" + "r" * layers)

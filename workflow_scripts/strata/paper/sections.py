@@ -1,0 +1,44 @@
+"""Sections and figures of the studies in LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from strata.figures.catalogue import caption, figure_names, models_of
+from strata.figures.models import ModelStyle
+from strata.paper.latex import escape
+
+
+def study_section(name: str, study: Mapping, written: Iterable[str], told: str = "") -> str:
+    """LaTeX of a study's results: its section file, else `told` and all figures but the appendix's.
+
+    Figures do not drift into the next study.
+    """
+    if name in written:
+        return f"\\input{{sections/{name}}}\n\\FloatBarrier\n"
+    lines = [f"\\section{{{escape(study['title'])}}}", told]
+    single = single_model_figures(study)
+    names = [figure for figure in figure_names(study) if figure not in single]
+    for figure in sorted(names, key=lambda figure: figure != "specimen"):  # the data come first
+        lines.append(f"\\strataFigure{{{name}_{figure}}}{{{caption(figure)}}}")
+    return "\n".join([*lines, "\\FloatBarrier"]) + "\n"
+
+
+def single_model_figures(study: Mapping) -> dict[str, str]:
+    """Figures about one model, for the appendix: {figure: model}."""
+    names = figure_names(study)
+    return {
+        f"{kind}_{model}": model
+        for model in models_of(study, "pretrained")
+        for kind in ("scores", "neurons")
+        if f"{kind}_{model}" in names
+    }
+
+
+def appendix(name: str, study: Mapping, styles: Mapping[str, ModelStyle]) -> str:
+    """The single-model figures of a study: score histograms and pictures of neurons."""
+    lines = []
+    for figure, model in single_model_figures(study).items():
+        text = f"{escape(study['title'])}, {escape(styles[model].label)}. {caption(figure)}"
+        lines.append(f"\\strataFigure{{{name}_{figure}}}{{{text}}}")
+    return "\n".join(lines) + "\n"

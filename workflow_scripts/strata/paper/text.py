@@ -1,0 +1,123 @@
+"""What the paper says of a study that no section was written for: what was done, and its table.
+
+Numbers stay macros, as in the sections written by hand; what was found is left to the reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from strata.figures.models import ModelStyle, family_name, of_role
+from strata.paper.latex import escape, macro_name
+
+_CAPTIONS = {
+    "labels": "Number of concepts above the median score by layer, with \\StrataLevel{} bootstrap "
+    "intervals.",
+    "alignment": "Agreement with the triplets by layer, with \\StrataLevel{} bootstrap intervals.",
+    "convexity": "Graph convexity by layer, with \\StrataLevel{} bootstrap intervals.",
+    "pruning": "Cutting at the most convex layer. Test accuracy in per cent, mean over seeds with "
+    "\\StrataLevel{} intervals; savings are of a classifier that takes one sample, with all that "
+    "comes before the first layer.",
+}
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words as LaTeX text: "a, b and c"."""
+    *first, last = [escape(word) for word in words]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def study_text(name: str, study: Mapping, styles: Mapping[str, ModelStyle]) -> str:
+    """A paragraph on what the study did, and its table as wide as the page allows."""
+    write = {"concepts": _concepts, "convexity": _convexity, "pruning": _pruning}
+    lines = [write[study["kind"]](name, study, styles)] if study["kind"] in write else []
+    about = study["kind"] if study["kind"] == "pruning" else "labels"
+    if study["kind"] == "convexity":
+        about = "alignment" if study["triplets"] else "convexity"
+    table = f"\\{macro_name('table', name)}"
+    lines += [
+        "\\begin{table*}[tbp]\\centering\\small",
+        f"\\caption{{{_CAPTIONS[about]}}}\\label{{tab:{name}}}",
+        f"\\resizebox{{\\ifdim\\width>\\textwidth\\textwidth\\else\\width\\fi}}{{!}}{{{table}}}",
+        "\\end{table*}",
+    ]
+    return "\n".join(lines)
+
+
+def _data(names: Iterable[str], what: str, split: str = "all") -> str:
+    """ "the \\DataPhotosN{} pictures of photos", or those of a split of them."""
+    part = "" if split == "all" else f"the split {escape(split)} of "
+    sets = (
+        f"\\{macro_name('data', name, 'n')}{{}} {what} of \\emph{{{escape(name)}}}"
+        for name in names
+    )
+    return part + "the " + " and the ".join(sets)
+
+
+def _networks(styles: Mapping[str, ModelStyle]) -> str:
+    pretrained = [look.label for look in of_role(styles, "pretrained").values()]
+    text = listed(pretrained or [look.label for look in styles.values()])
+    beside = {"random": "twins with random weights", "finetuned": "fine-tuned versions"}
+    for role, words in beside.items():
+        if pretrained and of_role(styles, role):
+            text += f", with {words}"
+    return text
+
+
+def _concepts(name: str, study: Mapping, styles: Mapping[str, ModelStyle]) -> str:
+    def its(key):
+        return f"\\{macro_name(name, key)}{{}}"
+
+    text = (
+        f"Every neuron of every layer of {_networks(styles)} was labelled with the one of "
+        f"{its('concepts')} concepts that describes best what it answers to among "
+        f"{_data(study['probing'], 'pictures', study['split'])}: soft WPMI takes its "
+        f"{its('top_k')} most activating pictures"
+    )
+    if study["similarities"][0] != "soft_wpmi":
+        first = study["similarities"][0].replace("_", " ")
+        text = text.partition(": soft WPMI")[0] + f", by {escape(first)}"
+    text += f" \\citep{{oikarinen2023clipdissect}}. Counts by layer are in \\autoref{{tab:{name}}}."
+    if study["permutations"]:
+        text += (
+            f" A label is significant where its score exceeds those of {its('permutations')} "
+            f"permutations of the pictures, at a false discovery rate of {its('alpha')}."
+        )
+    return text
+
+
+def _convexity(name: str, study: Mapping, styles: Mapping[str, ModelStyle]) -> str:
+    text = f"{_networks(styles)} saw {_data([study['dataset']], 'pictures', study['split'])}."
+    if study["families"]:
+        pairs = (
+            "all pairs" if study["pairs"] == "all" else f"{study['pairs']} pairs of each concept"
+        )
+        text += (
+            f" How convex each {listed(map(family_name, study['families']))} is in a layer was "
+            "measured on the graph that joins each picture to its "
+            f"\\{macro_name(name, 'n_neighbors')}{{}} nearest neighbors, over {pairs} "
+            "\\citep{tetkova2025convex}."
+        )
+    if study["triplets"]:
+        sets = " and ".join(
+            f"\\emph{{{escape(each)}}} (chance \\{macro_name(name, each, 'chance')}{{}})"
+            for each in study["triplets"]
+        )
+        text += (
+            " Alignment is the share of triplets in which a layer keeps together the two items "
+            f"that observers keep together: {sets} \\citep{{muttenthaler2023human}}."
+        )
+    return text + f" \\autoref{{tab:{name}}} has the numbers by layer."
+
+
+def _pruning(name: str, study: Mapping, styles: Mapping[str, ModelStyle]) -> str:
+    tasks = listed(map(family_name, study["tasks"]))
+    depths = " Every depth was tried too." if study["every_depth"] else ""
+    return (
+        f"{_networks(styles)}: each pretrained network was cut behind the layer in which the "
+        f"task's labels ({tasks}) are most convex \\citep{{dorszewski2024pruning}}, by other "
+        "criteria and not at all, and fine-tuned with "
+        f"\\{macro_name(name, 'seeds')}{{}} seeds and \\{macro_name(name, 'epochs')}{{}} epochs at "
+        f"most, on {_data([study['dataset']], 'samples')}.{depths} \\autoref{{tab:{name}}} has the "
+        "accuracies on samples that took no part in training or in choosing the cut."
+    )

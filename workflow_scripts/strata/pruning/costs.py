@@ -1,0 +1,115 @@
+"""What a classifier costs at every depth, as measures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from strata.data.splits import Task
+from strata.stats import without_interval
+from strata.tables import check_measures
+
+if TYPE_CHECKING:
+    from strata.data.manifest import Dataset
+    from strata.models.training.tuning import Training
+
+_EXAMPLES = 32  # samples of which sounds for pricing take their median length
+
+
+def cost_measures(
+    source: str | Path,
+    dataset: Dataset,
+    task: Task,
+    training: Training,
+    *,
+    seed: int,
+    log: Callable[[str], None] = print,
+) -> pd.DataFrame:
+    """What a classifier for `task` costs when it keeps the layers up to each, for one sample.
+
+    Metrics: parameters, macs, file_bytes, memory_bytes, and of the part before the first layer
+    front_end_parameters, front_end_macs (`strata.pruning.price.Cost`).
+    """
+    from strata.pruning.price import cost
+    from strata.pruning.surgery import prune
+
+    rows = []
+    full, example = _priced(Path(source), dataset, task, training, n=1)
+    for depth, name in _depths(full):
+        found = asdict(cost(prune(full, depth).eval(), example))
+        del found["latency"]
+        place = {"layer": name, "layer_index": depth - 1, "n": 1}
+        rows += [place | {"metric": key} | without_interval(value)._asdict() for key, value in found.items()]
+        log(f"{depth} layers: {found['macs']:,} multiply-accumulates")
+    return _finished_costs(rows, source, dataset, seed)
+
+
+def timing_measures(
+    source: str | Path,
+    dataset: Dataset,
+    task: Task,
+    training: Training,
+    *,
+    repeats: int,
+    warmup: int,
+    threads: int,
+    steps: int,
+    device: str = "cpu",
+    seed: int = 0,
+    log: Callable[[str], None] = print,
+) -> pd.DataFrame:
+    """Seconds at every depth, medians with quartiles (`low`, `high`).
+
+    Metrics: latency (a forward pass of one sample, over `repeats`) and epoch_seconds (an epoch of
+    training as transformers alone would do it: `steps` steps of a batch are timed, the front end's
+    forward pass included, and multiplied). Sounds have the median length of the first.
+    """
+    from strata.models.inference import pick_device
+    from strata.pruning.price import cost, seconds_of, training_step
+    from strata.pruning.surgery import prune
+
+    rows, device = [], pick_device(device)
+    full, example = _priced(Path(source), dataset, task, training, n=1)
+    _, batch = _priced(Path(source), dataset, task, training, n=training.batch_size)
+    example, batch = ({k: v.to(device) for k, v in each.items()} for each in (example, batch))
+    per_epoch = max(1, len(task.rows["train"]) // training.batch_size)
+    options = {"warmup": warmup, "threads": threads}
+    for depth, name in _depths(full):
+        model = prune(full, depth).eval().to(device)
+        place = {"layer": name, "layer_index": depth - 1}
+        latency = cost(model, example, repeats=repeats, **options).latency
+        rows.append(place | {"metric": "latency", "n": repeats} | _seconds(latency, 1))
+        step = seconds_of(training_step(model.train(), batch), steps, **options)
+        rows.append(place | {"metric": "epoch_seconds", "n": steps} | _seconds(step, per_epoch))
+        log(f"{depth} layers: {1000 * latency.median:.2f} ms")
+    return _finished_costs(rows, source, dataset, seed)
+
+
+def _priced(source: Path, dataset: Dataset, task: Task, training: Training, n: int):
+    """A classifier for `task` and the first n samples as its arguments (sounds of one length)."""
+    from strata.models.training.tuning import classifier, raw_example
+
+    classes, _ = task.targets(dataset.manifest[task.target])
+    model = classifier(source, classes, training.overrides)
+    examples = raw_example(source, dataset, range(min(max(n, _EXAMPLES), len(dataset))))
+    return model, {key: value[:n] for key, value in examples.items()}
+
+
+def _depths(model) -> Iterable[tuple[int, str]]:
+    from strata.models.layers import find_layers
+
+    return enumerate(find_layers(model), start=1)
+
+
+def _seconds(found, times: int) -> dict:
+    return {"value": found.median * times, "low": found.low * times, "high": found.high * times}
+
+
+def _finished_costs(rows: list[dict], source, dataset: Dataset, seed: int) -> pd.DataFrame:
+    name = Path(source).name
+    table = pd.DataFrame(rows).assign(model=name, dataset=dataset.info["name"], concept=None)
+    return check_measures(table.assign(seed=seed), f"cost of {name}")
