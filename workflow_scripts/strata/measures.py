@@ -23,20 +23,15 @@ from strata.alignment import (
     triplet_credits,
     triplet_groups,
 )
-from strata.convexity import (
-    GraphConvexity,
-    above_chance,
-    euclidean_convexity,
-    graph_convexity,
-    linear_head_convexity,
-)
+from strata.convexity.euclidean import euclidean_convexity, linear_head_convexity
+from strata.convexity.scores import GraphConvexity, above_chance, graph_convexity
 from strata.errors import StrataError
 from strata.stats import Estimate, percentile_interval
 from strata.tables import check_measures
 from strata.transforms import CrossValidated, Transform, cross_validate, fit_transform
 
 if TYPE_CHECKING:
-    from strata.remainder import CutClassifier
+    from strata.convexity.remainder import CutClassifier
 
 Layers = Iterable[tuple[str, np.ndarray]]
 Log = Callable[[str], None]
