@@ -11,8 +11,8 @@ from scipy.stats import skew
 
 from strata import StrataError
 from strata.convexity import graph_convexity, pair_scores
-from strata.graphs import component_sizes, neighbor_graph
-from strata.neighbors import nearest
+from strata.convexity.graphs import component_sizes, neighbor_graph
+from strata.convexity.neighbors import nearest
 
 
 def blobs(n, classes, dimensions=16, apart=0.5, seed=0):

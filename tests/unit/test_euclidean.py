@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from strata import StrataError
 from strata.convexity import euclidean_convexity, linear_head_convexity
-from strata.data.microworld import make_microworld
 from strata.convexity.euclidean import draw_pairs, segment_shares
-from strata.remainder import CutClassifier
+from strata.convexity.remainder import CutClassifier
+from strata.data.microworld import make_microworld
 
 ZOO = Path(__file__).parents[2] / "resources" / "zoo"
 

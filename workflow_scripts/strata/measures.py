@@ -18,20 +18,15 @@ import pandas as pd
 
 from strata.alignment.accuracy import category_credits, item_means, mean_credit, triplet_credits
 from strata.alignment.transforms import CrossValidated, Transform, cross_validate, fit_transform
-from strata.convexity import (
-    GraphConvexity,
-    above_chance,
-    euclidean_convexity,
-    graph_convexity,
-    linear_head_convexity,
-)
+from strata.convexity.euclidean import euclidean_convexity, linear_head_convexity
+from strata.convexity.scores import GraphConvexity, above_chance, graph_convexity
 from strata.data.answers import triplet_groups
 from strata.errors import StrataError
 from strata.stats import Estimate, percentile_interval
 from strata.tables import check_measures
 
 if TYPE_CHECKING:
-    from strata.remainder import CutClassifier
+    from strata.convexity.remainder import CutClassifier
 
 Layers = Iterable[tuple[str, np.ndarray]]
 Log = Callable[[str], None]

@@ -1,9 +1,9 @@
 """A direct objective for convex classes: points between samples of a class belong to the class.
 
-Euclidean convexity (`strata.convexity.euclidean`) as something to train for: behind a layer drawn at random,
-each sample's states are replaced by a point on the segment to another sample of the same class, and
-the rest of the network still has to name the class. (Manifold mixup, Verma et al. 2019, within
-classes.)
+Euclidean convexity (`strata.convexity.euclidean`) as something to train for: behind a layer drawn
+at random, each sample's states are replaced by a point on the segment to another sample of the same
+class, and the rest of the network still has to name the class. (Manifold mixup, Verma et al. 2019,
+within classes.)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How convex concepts are in a representation.
+"""How convex concepts are on the graph of nearest neighbors.
 
 Graph convexity (Tětková et al., Nature Communications 16, 5419, 2025): on the symmetric graph of k
 nearest neighbors, the share of *interior* vertices of the shortest path between two samples of a
@@ -20,19 +20,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from strata.convexity.graphs import NeighborGraph, component_sizes, neighbor_graph
 from strata.errors import StrataError
-from strata.convexity.euclidean import euclidean_convexity, linear_head_convexity
-from strata.graphs import NeighborGraph, component_sizes, neighbor_graph
 from strata.stats import percentile_interval, permutation_p_values
-
-__all__ = [
-    "GraphConvexity",
-    "above_chance",
-    "euclidean_convexity",
-    "graph_convexity",
-    "linear_head_convexity",
-    "pair_scores",
-]
 
 _PAIRS = 2**22  # scored at a time
 
@@ -193,7 +183,7 @@ def pair_scores(
 
     The concept of a pair is that of its first sample. Errors as for `graph_convexity`.
     """
-    from strata.shortest_paths import score_paths
+    from strata.convexity.shortest_paths import score_paths
 
     named = _numbered(labels, len(features))
     graph = neighbor_graph(features, n_neighbors)
@@ -231,7 +221,7 @@ def _scored(
     graph: NeighborGraph, codes: np.ndarray, requests: Iterable[_Request]
 ) -> Iterator[tuple[_Request, np.ndarray]]:
     """Requests with their pairs' scores, searched many at a time so that no thread waits."""
-    from strata.shortest_paths import score_paths
+    from strata.convexity.shortest_paths import score_paths
 
     def run(batch: list[_Request]) -> Iterator[tuple[_Request, np.ndarray]]:
         sources, counts, targets = map(
@@ -271,7 +261,7 @@ def _null(
     n_pairs = named.sizes * (named.sizes - 1)
     if not permutations:
         return np.empty((1, 0)), np.empty((len(n_pairs), 0))
-    from strata.shortest_paths import score_permuted
+    from strata.convexity.shortest_paths import score_permuted
 
     draw = np.random.default_rng([seed, len(n_pairs)])
     codes = np.stack([draw.permutation(named.codes) for _ in range(permutations)])

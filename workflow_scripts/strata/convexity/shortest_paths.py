@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numba
 import numpy as np
 
-from strata.graphs import NeighborGraph
+from strata.convexity.graphs import NeighborGraph
 from strata.threads import n_threads
 
 _SOURCES = 16  # searches per task

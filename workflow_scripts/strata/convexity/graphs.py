@@ -40,7 +40,7 @@ def neighbor_graph(features: np.ndarray, n_neighbors: int = 10) -> NeighborGraph
     StrataError
         `features` has not two dimensions, NaN or infinite values, or at most `n_neighbors` samples.
     """
-    from strata.neighbors import nearest
+    from strata.convexity.neighbors import nearest
 
     features = _checked(features, n_neighbors)
     neighbors, distances = nearest(features, n_neighbors)
