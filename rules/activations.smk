@@ -24,7 +24,7 @@ rule extract_shard:
         precision=config["precision"],
         batch_size=config["batch_size"],
     script:
-        "../workflow_scripts/extract_activations.py"
+        "../workflow_scripts/activations/extract_activations.py"
 
 
 rule merge_shards:
@@ -39,7 +39,7 @@ rule merge_shards:
     resources:
         **needs("merge_shards"),
     script:
-        "../workflow_scripts/merge_activations.py"
+        "../workflow_scripts/activations/merge_activations.py"
 
 
 rule embed_images:
@@ -60,7 +60,7 @@ rule embed_images:
         precision=config["precision"],
         batch_size=config["batch_size"],
     script:
-        "../workflow_scripts/embed_images.py"
+        "../workflow_scripts/dissect/embed_images.py"
 
 
 rule embed_concepts:
@@ -80,4 +80,4 @@ rule embed_concepts:
         template=lambda wildcards: study_of(wildcards).get("template", "{}"),
         device=config["device"],
     script:
-        "../workflow_scripts/embed_concepts.py"
+        "../workflow_scripts/dissect/embed_concepts.py"

@@ -11,12 +11,12 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from strata import StrataError
-from strata.config import check_config
+from strata.config import prepare_config
 from strata.figures import catalogue
 from strata.inference import has_gpu
 
 try:
-    check_config(config, workflow.basedir)
+    prepare_config(config, workflow.basedir)
 except StrataError as error:
     raise WorkflowError(str(error))
 

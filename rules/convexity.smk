@@ -27,7 +27,7 @@ rule score_convexity:
         split=lambda wildcards: study_of(wildcards)["split"],
         seed=config["seed"],
     script:
-        "../workflow_scripts/score_convexity.py"
+        "../workflow_scripts/convexity/score_convexity.py"
 
 
 rule score_alignment:
@@ -52,7 +52,7 @@ rule score_alignment:
         columns=item_columns,
         seed=config["seed"],
     script:
-        "../workflow_scripts/score_alignment.py"
+        "../workflow_scripts/alignment/score_alignment.py"
 
 
 rule transform_layers:
@@ -82,7 +82,7 @@ rule transform_layers:
         columns=item_columns,
         seed=config["seed"],
     script:
-        "../workflow_scripts/transform_layers.py"
+        "../workflow_scripts/alignment/transform_layers.py"
 
 
 rule relate:
@@ -114,7 +114,7 @@ rule relate:
         bootstrap=lambda wildcards: study_of(wildcards)["bootstrap"],
         seed=config["seed"],
     script:
-        "../workflow_scripts/relate.py"
+        "../workflow_scripts/alignment/relate.py"
 
 
 rule score_euclidean:
@@ -145,4 +145,4 @@ rule score_euclidean:
         device=config["device"],
         seed=config["seed"],
     script:
-        "../workflow_scripts/score_euclidean.py"
+        "../workflow_scripts/convexity/score_euclidean.py"

@@ -22,7 +22,7 @@ rule microworld:
     params:
         spec=lambda wildcards: config["datasets"][wildcards.dataset],
     script:
-        "../workflow_scripts/make_microworld.py"
+        "../workflow_scripts/data/make_microworld.py"
 
 
 rule microspeech:
@@ -42,7 +42,7 @@ rule microspeech:
     params:
         spec=lambda wildcards: config["datasets"][wildcards.dataset],
     script:
-        "../workflow_scripts/make_microspeech.py"
+        "../workflow_scripts/data/make_microspeech.py"
 
 
 rule folder_dataset:
@@ -64,7 +64,7 @@ rule folder_dataset:
         seed=config["seed"],
         base=workflow.basedir,
     script:
-        "../workflow_scripts/index_folder.py"
+        "../workflow_scripts/data/index_folder.py"
 
 
 # Downloads lie outside of the declared output, so that a failed job keeps what it has fetched.
@@ -86,7 +86,7 @@ rule download_dataset:
         base=workflow.basedir,
         seed=config["seed"],
     script:
-        "../workflow_scripts/download_dataset.py"
+        "../workflow_scripts/data/download_dataset.py"
 
 
 rule download_concepts:
@@ -103,7 +103,7 @@ rule download_concepts:
         spec=lambda wildcards: config["concept_sets"][wildcards.concept_set],
         mirror=MIRROR,
     script:
-        "../workflow_scripts/download_concepts.py"
+        "../workflow_scripts/data/download_concepts.py"
 
 
 rule triplets_dataset:
@@ -132,4 +132,4 @@ rule triplets_dataset:
         seed=config["seed"],
         base=workflow.basedir,
     script:
-        "../workflow_scripts/make_triplets.py"
+        "../workflow_scripts/data/make_triplets.py"

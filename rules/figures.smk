@@ -27,7 +27,7 @@ rule plot_measure:
         models=model_entries,
         caption=lambda wildcards: catalogue.caption(wildcards.figure, f"{LEVEL:.0%}"),
     script:
-        "../workflow_scripts/plot_measure.py"
+        "../workflow_scripts/figures/plot_measure.py"
 
 
 rule plot_scores:
@@ -51,7 +51,7 @@ rule plot_scores:
         study=study_of,
         models=model_entries,
     script:
-        "../workflow_scripts/plot_scores.py"
+        "../workflow_scripts/figures/plot_scores.py"
 
 
 rule plot_neurons:
@@ -77,7 +77,7 @@ rule plot_neurons:
         split=lambda wildcards: study_of(wildcards)["split"],
         alpha=lambda wildcards: study_of(wildcards)["alpha"],
     script:
-        "../workflow_scripts/plot_neurons.py"
+        "../workflow_scripts/figures/plot_neurons.py"
 
 
 rule plot_specimen:
@@ -100,4 +100,4 @@ rule plot_specimen:
     params:
         seed=config["seed"],
     script:
-        "../workflow_scripts/plot_specimen.py"
+        "../workflow_scripts/figures/plot_specimen.py"

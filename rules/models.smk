@@ -45,7 +45,7 @@ rule fetch_model:
         spec=lambda wildcards: config["models"][wildcards.model],
         mirror=MIRROR,
     script:
-        "../workflow_scripts/fetch_model.py"
+        "../workflow_scripts/models/fetch_model.py"
 
 
 if config["zoo"] == "bundled":
@@ -64,7 +64,7 @@ if config["zoo"] == "bundled":
         conda:
             "../envs/data.yaml"
         script:
-            "../workflow_scripts/copy_zoo_model.py"
+            "../workflow_scripts/models/copy_zoo_model.py"
 
 else:
 
@@ -84,7 +84,7 @@ else:
         resources:
             **needs("train_zoo_model"),
         script:
-            "../workflow_scripts/train_zoo_model.py"
+            "../workflow_scripts/models/train_zoo_model.py"
 
 
 rule random_twin:
@@ -106,7 +106,7 @@ rule random_twin:
             "seed", config["seed"]
         ),
     script:
-        "../workflow_scripts/make_random_twin.py"
+        "../workflow_scripts/models/make_random_twin.py"
 
 
 rule finetune:
@@ -146,4 +146,4 @@ rule finetune:
         device=config["device"],
         precision=config["precision"],
     script:
-        "../workflow_scripts/finetune_model.py"
+        "../workflow_scripts/models/finetune_model.py"

@@ -36,7 +36,7 @@ rule write_numbers:
         seed=config["seed"],
         written=[Path(path).stem for path in PAPER_SOURCES],
     script:
-        "../workflow_scripts/write_numbers.py"
+        "../workflow_scripts/paper/write_numbers.py"
 
 
 rule paper:
@@ -57,4 +57,4 @@ rule paper:
     params:
         build="results/paper/build",
     script:
-        "../workflow_scripts/build_paper.py"
+        "../workflow_scripts/paper/build_paper.py"

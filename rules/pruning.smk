@@ -34,7 +34,7 @@ rule score_task_convexity:
         },
         seed=config["seed"],
     script:
-        "../workflow_scripts/score_task_convexity.py"
+        "../workflow_scripts/pruning/score_task_convexity.py"
 
 
 rule compare_layers:
@@ -59,7 +59,7 @@ rule compare_layers:
         batch_size=config["batch_size"],
         seed=config["seed"],
     script:
-        "../workflow_scripts/compare_layers.py"
+        "../workflow_scripts/pruning/compare_layers.py"
 
 
 rule choose_cuts:
@@ -82,7 +82,7 @@ rule choose_cuts:
         penalty=lambda wildcards: study_of(wildcards)["depth_penalty"],
         every_depth=lambda wildcards: study_of(wildcards)["every_depth"],
     script:
-        "../workflow_scripts/choose_cuts.py"
+        "../workflow_scripts/pruning/choose_cuts.py"
 
 
 rule finetune_cuts:
@@ -115,7 +115,7 @@ rule finetune_cuts:
         precision=config["precision"],
         split_seed=config["seed"],
     script:
-        "../workflow_scripts/finetune_cuts.py"
+        "../workflow_scripts/pruning/finetune_cuts.py"
 
 
 rule compare_cuts:
@@ -135,7 +135,7 @@ rule compare_cuts:
     params:
         seed=config["seed"],
     script:
-        "../workflow_scripts/compare_cuts.py"
+        "../workflow_scripts/pruning/compare_cuts.py"
 
 
 rule count_cost:
@@ -157,7 +157,7 @@ rule count_cost:
         training=lambda wildcards: study_of(wildcards)["training"],
         seed=config["seed"],
     script:
-        "../workflow_scripts/count_cost.py"
+        "../workflow_scripts/pruning/count_cost.py"
 
 
 # Seconds are the one thing here that differs from run to run; nothing else runs meanwhile.
@@ -183,4 +183,4 @@ rule time_cuts:
         device=config["device"],
         seed=config["seed"],
     script:
-        "../workflow_scripts/time_cuts.py"
+        "../workflow_scripts/pruning/time_cuts.py"

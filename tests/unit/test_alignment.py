@@ -43,7 +43,7 @@ def slow_credit(vectors, row, similarity, pairs=3):
     return best[0] / best.sum()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(0, 10**6), st.sampled_from(SIMILARITIES), st.booleans())
 def test_credits_equal_a_slow_reference_ties_included(seed, similarity, anchored):
     draw = np.random.default_rng(seed)

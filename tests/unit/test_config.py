@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from strata import StrataError
-from strata.config.prepare import check_config
+from strata.config.prepare import prepare_config
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -30,9 +30,9 @@ def changed(path: str, value):
 
 
 def test_the_shipped_configurations_are_right():
-    check_config(DEFAULT, ROOT)
+    prepare_config(DEFAULT, ROOT)
     for study in ("published", "photos", "small", "speech"):
-        check_config(overlaid(study), ROOT)
+        prepare_config(overlaid(study), ROOT)
 
 
 def overlaid(study: str) -> dict:
@@ -47,12 +47,12 @@ def test_the_full_study_only_misses_what_its_user_has_to_bring(tmp_path):
     shutil.copytree(ROOT / "rules", tmp_path / "rules")
     for folder in ("data/imagenet_val", "data/things/object_images"):
         with pytest.raises(StrataError, match=f"no folder .*{folder}"):
-            check_config(config, tmp_path)
+            prepare_config(config, tmp_path)
         (tmp_path / folder).mkdir(parents=True)
     with pytest.raises(StrataError, match=r"no file .*category_mat_manual\.tsv"):
-        check_config(config, tmp_path)
+        prepare_config(config, tmp_path)
     (tmp_path / "data/things/category_mat_manual.tsv").touch()
-    check_config(config, tmp_path)
+    prepare_config(config, tmp_path)
 
 
 FOLDER = {"kind": "folder", "path": "nowhere", "modality": "image", "labels": "labels.csv"}
@@ -156,7 +156,7 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
 )
 def test_a_mistake_is_told_in_one_line(path, value, told):
     with pytest.raises(StrataError, match=re.escape(told)) as caught:
-        check_config(changed(path, value), ROOT)
+        prepare_config(changed(path, value), ROOT)
     assert "\n" not in str(caught.value)
 
 
@@ -176,7 +176,7 @@ def test_what_a_study_leaves_out_is_filled_in(kind):
     if kind == "pruning":  # fine-tuned models have to have the study's own task
         mine["models"] = models = [name for name in models if name != "micro-mae-kind"]
     config = changed("studies/mine", mine)
-    check_config(config, ROOT)
+    prepare_config(config, ROOT)
     filled = config["studies"]["mine"]
     assert filled["bootstrap"] == 1000
     assert filled["comparisons"] == {
@@ -188,7 +188,7 @@ def test_what_a_study_leaves_out_is_filled_in(kind):
         assert filled["training"]["epochs"] == 2 and filled["training"]["batch_size"] == 32
         assert filled["timing"]["repeats"] == 50
     before = copy.deepcopy(config)
-    check_config(config, ROOT)
+    prepare_config(config, ROOT)
     assert config == before
 
 
@@ -196,14 +196,14 @@ def test_what_a_study_says_itself_stays():
     mine = MINE["convexity"] | {"kind": "convexity", "title": "Mine", "models": ["micro-mae"]}
     own = {"split": "test", "permutations": 0, "comparisons": {"convnets": ["micro-mae"]}}
     config = changed("studies/mine", mine | own)
-    check_config(config, ROOT)
+    prepare_config(config, ROOT)
     assert {key: config["studies"]["mine"][key] for key in own} == own
 
 
 def test_a_study_of_pruning_needs_something_to_cut():
     mine = MINE["pruning"] | {"kind": "pruning", "title": "Mine", "models": ["micro-mae-random"]}
     with pytest.raises(StrataError, match="none is without a base, so none can be cut"):
-        check_config(changed("studies/mine", mine), ROOT)
+        prepare_config(changed("studies/mine", mine), ROOT)
 
 
 def own_study(tmp_path):
@@ -225,7 +225,7 @@ def own_study(tmp_path):
 
 
 def test_an_own_study_is_right(tmp_path):
-    check_config(own_study(tmp_path), tmp_path)
+    prepare_config(own_study(tmp_path), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -251,14 +251,14 @@ def test_a_mistake_in_an_own_study_is_told_before_any_job(tmp_path, path, value,
         place = place[key]
     place[last] = value
     with pytest.raises(StrataError, match=told):
-        check_config(config, tmp_path)
+        prepare_config(config, tmp_path)
 
 
 def test_a_recipe_that_is_not_there_is_told_before_training(tmp_path):
     for part in ("rules", "resources"):
         shutil.copytree(ROOT / part, tmp_path / part)
     config = DEFAULT | {"zoo": "train"}
-    check_config(config, tmp_path)
+    prepare_config(config, tmp_path)
     (tmp_path / "resources/zoo/micro-mae/recipe.yaml").unlink()
     with pytest.raises(StrataError, match=r"models: micro-mae.*: no recipe\.yaml"):
-        check_config(config, tmp_path)
+        prepare_config(config, tmp_path)

@@ -43,7 +43,7 @@ def all_pairs(labels):
     return np.array([(i, j) for i, j in pairs if labels[i] == labels[j]])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(12, 60), st.integers(2, 4), st.integers(1, 8), st.integers(0, 10**6))
 def test_every_pair_equals_igraphs(n, classes, k, seed):
     features, labels = blobs(n, classes, dimensions=3, apart=2.0, seed=seed)

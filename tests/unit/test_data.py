@@ -10,10 +10,11 @@ from PIL import Image
 
 from strata import StrataError
 from strata.data import open_dataset
+from strata.data.factors import FAMILIES
 from strata.data.files import index_files
 from strata.data.folder import index_folder
 from strata.data.manifest import write_dataset
-from strata.data.microworld import FAMILIES, make_microworld, vocabulary
+from strata.data.microworld import make_microworld, vocabulary
 
 IMAGES = {"modality": "image"}
 
@@ -117,7 +118,7 @@ def test_a_picture_that_vanishes_later_is_named(photos, tmp_path):
 labels = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=60)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(labels, st.floats(0.1, 0.9), st.integers(0, 5))
 def test_splits_hold_in_every_class_and_cover_all(tmp_path_factory, words, share, seed):
     root = tmp_path_factory.mktemp("files")
@@ -141,7 +142,7 @@ columns = st.dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 20), columns)
 def test_a_manifest_comes_back_as_it_was_written(tmp_path_factory, n, families):
     directory = tmp_path_factory.mktemp("set")

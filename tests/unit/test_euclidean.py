@@ -16,7 +16,7 @@ from strata.data.microworld import make_microworld
 ZOO = Path(__file__).parents[2] / "resources" / "zoo"
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 10**6), st.integers(2, 6))
 def test_the_exact_share_is_the_limit_of_many_points(seed, classes):
     draw = np.random.default_rng(seed)

@@ -9,16 +9,13 @@ from scipy.stats import rankdata, spearmanr
 
 from strata import StrataError
 from strata.alignment.accuracy import odd_one_out_accuracy
+from strata.alignment.judgements import Judgements, open_judgements
+from strata.alignment.measures import alignment_measures
+from strata.alignment.optimised import transform_measures
+from strata.alignment.relation import relation_measures
 from strata.convexity import graph_convexity
+from strata.convexity.measures import convexity_measures
 from strata.figures.convexity import concept_points
-from strata.measures import (
-    Judgements,
-    alignment_measures,
-    convexity_measures,
-    open_judgements,
-    relation_measures,
-    transform_measures,
-)
 from strata.tables import MEASURE_COLUMNS
 
 PLACE = {"model": "m", "dataset": "d", "log": lambda line: None}

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from matplotlib.lines import Line2D
 
+from strata.figures import drawing
 from strata.figures.axes import legend_above
-from strata.figures.catalogue import FIGURES, caption, draw, figure_names, models_of
+from strata.figures.catalogue import FIGURES, caption, figure_names, models_of
 from strata.figures.catalogue import measures as taken
 from strata.figures.models import FAMILY_COLORS, SPEECH_COLORS, describe_models
 from strata.figures.style import CATEGORY_COLORS, category_colors, new_figure, save
@@ -158,6 +159,13 @@ def test_a_legend_is_no_wider_than_its_figure():
 def test_the_first_error_of_latex_is_told():
     log = "words\n./main.tex:12: Undefined control sequence.\nl.12 \\Nothing\n"
     assert "main.tex:12" in str(latex_error(log)) and "Undefined control" in str(latex_error(log))
+
+
+def draw(name, table, looks, study):
+    """A figure as rule plot_measure draws it."""
+    entry = FIGURES[name]
+    chosen = {model: looks[model] for model in models_of(study, entry.models)}
+    return drawing.draw(entry.function, entry.measure, table, chosen, entry.options)
 
 
 def styles():

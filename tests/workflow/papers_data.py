@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 from PIL import Image
 
-from strata.data.microworld import sample_factors
+from strata.data.factors import sample_factors
 from strata.data.rendering import render
 
 OBJECTS = 12  # of THINGS

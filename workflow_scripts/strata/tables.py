@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from strata.errors import StrataError
+from strata.stats import Estimate
 
 MEASURE_COLUMNS = (
     "model",
@@ -56,6 +57,21 @@ def check_measures(table: pd.DataFrame, name: str = "measures") -> pd.DataFrame:
     if (table["low"] > table["high"]).any():
         raise StrataError(f"{name}: an interval has low > high")
     return table
+
+
+def layer_row(
+    index: int, layer: str, family: str, metric: str, found: Estimate, n: int, **more
+) -> dict:
+    """A row about a layer and a family (of concepts, or of triplets); `more` are further columns,
+    or a concept and p-value of its own. `finish_measures` adds what all rows of a table share."""
+    keys = {"layer": layer, "layer_index": index, "family": family, "metric": metric, "n": n}
+    return keys | {"concept": None, "p_value": np.nan} | found._asdict() | more
+
+
+def finish_measures(rows: list[dict], model: str, dataset: str, seed: int) -> pd.DataFrame:
+    """A checked table of the rows of one model on one data set."""
+    table = pd.DataFrame(rows).assign(model=model, dataset=dataset, seed=seed)
+    return check_measures(table, f"measures of {model}")
 
 
 def write_measures(table: pd.DataFrame, path: str | Path) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 
 from strata.activations.cache import SEGMENTS, ActivationCache, CacheWriter
 from strata.activations.pooling import Recorder
-from strata.models.building import sha256_of
 from strata.errors import StrataError
+from strata.models.building import sha256_of
 from strata.models.inference import pick_batch_size, run_batches
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def extract(
     batch_size
         Samples per forward pass; halved when the device's memory runs out.
     precision
-        "float32", or "bfloat16": matrix products of mixed precision (`strata.models.inference.mixed`).
-        What is written is float32.
+        "float32", or "bfloat16": matrix products of mixed precision
+        (`strata.models.inference.mixed`). What is written is float32.
     shard
         (i, n): the i-th of n consecutive pieces of the samples; `merge_shards` joins them.
 
@@ -54,12 +54,7 @@ def extract(
         The pooling does not fit the model, a picture cannot be read, or an activation is NaN or
         infinite (the layer and sample are named).
     """
-    samples = np.array_split(np.arange(len(dataset)), shard[1])[shard[0]]
-    if not len(samples):
-        raise StrataError(
-            f"{dataset.info['name']}: {len(dataset)} samples do not make {shard[1]} shards; "
-            "lower the configuration's shards"
-        )
+    samples = _of_shard(dataset, *shard)
     info = {
         "layers": encoder.layer_names,
         "pooling": pool,
@@ -93,6 +88,17 @@ def extract(
                 piece_cache.append(layers[n:])
 
 
+def _of_shard(dataset: Dataset, number: int, shards: int) -> np.ndarray:
+    """Sample numbers of one of the consecutive pieces of a data set."""
+    samples = np.array_split(np.arange(len(dataset)), shards)[number]
+    if not len(samples):
+        raise StrataError(
+            f"{dataset.info['name']}: {len(dataset)} samples do not make {shards} shards; "
+            "lower the configuration's shards"
+        )
+    return samples
+
+
 def _pieces(encoder: Encoder, dataset: Dataset, samples: np.ndarray) -> list | None:
     """For each sample the (start, end) in seconds of its labelled pieces; None where none are."""
     if encoder.rate is None or dataset.segments is None:
@@ -117,4 +123,3 @@ def _check_finite(layers: Sequence[np.ndarray], names: Sequence[str], samples) -
         if not good.all():
             sample = int(samples[int(np.argmin(good))])
             raise StrataError(f"layer {name}: NaN or infinite activation at sample {sample}")
-

@@ -7,6 +7,7 @@ from copy import deepcopy
 
 
 def fill_defaults(config: dict, schema: Mapping) -> None:
+    """Fill in what the studies leave out: the schema's defaults, and whom to compare."""
     kinds = {
         part["if"]["properties"]["kind"]["const"]: part["then"]
         for part in schema["properties"]["studies"]["additionalProperties"]["allOf"]

@@ -39,7 +39,9 @@ def check_triplets(where: str, entry: Mapping, config: Mapping) -> None:
     if "triplets" in entry and "form" not in entry:
         raise StrataError(f"config, {where}: form is missing: table, numbers, choices or votes")
     if "from" in entry:
-        check_known(entry["from"], names_of(config["datasets"], "download"), f"{where}: from", "download")
+        check_known(
+            entry["from"], names_of(config["datasets"], "download"), f"{where}: from", "download"
+        )
     if entry["column"] != "sample":
         check_label_column(f"{where}: column", entry["column"], pictures)
     if "simulated" in entry:
@@ -98,7 +100,7 @@ def check_task(
 def check_label_column(where: str, column: str, dataset: Mapping) -> None:
     """A column that the data set cannot have, as far as its entry tells."""
     if dataset["kind"] == "microworld":
-        from strata.data.microworld import FAMILIES
+        from strata.data.factors import FAMILIES
 
         check_known(column, FAMILIES, where, "label column")
     if dataset["kind"] == "microspeech":

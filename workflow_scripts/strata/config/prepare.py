@@ -18,11 +18,11 @@ from strata.config.studies import (
 )
 
 
-def check_config(config: dict, base: str | Path = ".") -> None:
-    """Check a configuration against the schema below `base` and across its entries.
+def prepare_config(config: dict, base: str | Path = ".") -> None:
+    """Complete a configuration in place, and check it: its form, and its entries together.
 
-    Only what the studies in `run` use has to exist on disk; names are checked everywhere. What
-    studies leave out is filled in: the schema's defaults, and `comparisons` by the models' bases.
+    The schema lies below `base`. Only what the studies in `run` use has to exist on disk; names are
+    checked everywhere. What studies leave out is filled in (`strata.config.defaults`).
 
     Raises
     ------

@@ -23,10 +23,14 @@ def check_concepts_study(where: str, study: Mapping, config: Mapping) -> None:
         check_known(model, config["models"], f"{where}: {key}", "model")
         if config["models"][model]["modality"] != "image":
             raise StrataError(f"config, {where}: {model!r} is a speech model, the data are images")
-    check_known(study["concept_set"], config["concept_sets"], f"{where}: concept_set", "concept set")
+    check_known(
+        study["concept_set"], config["concept_sets"], f"{where}: concept_set", "concept set"
+    )
     if not isinstance(study["categories"], str):
         downloads = names_of(config["datasets"], "download")
-        check_known(study["categories"]["from"], downloads, f"{where}: categories: from", "download")
+        check_known(
+            study["categories"]["from"], downloads, f"{where}: categories: from", "download"
+        )
     _check_comparisons(where, study)
     _check_sizes(where, study, config)
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from strata.data.microworld import COLORS, POSITIONS
+from strata.data.factors import COLORS, POSITIONS
 from strata.errors import StrataError
 
 _SUPERSAMPLE = 2  # drawn at twice the size and averaged down, for soft edges

@@ -4,29 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-from strata.data.words import shown_categories
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from strata.figures.models import ModelStyle
-
-_MAIN_CATEGORIES = (  # the four of the paper's figure 1
-    "colors",
-    "textures and materials",
-    "natural elements and organisms",
-    "objects and machines",
-)
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A figure: the measure it draws (or several, joined by "+"), the function that draws it, the
-    models in it, what the study must have (`needs`), and the kinds of study that have it."""
+    """A figure: the measure it draws (or several, joined by "+"), the function that draws it (in
+    `strata.figures`), the models in it, what the study must have (`needs`), and the kinds of study
+    that have it."""
 
     measure: str
     function: str
@@ -77,21 +62,21 @@ FIGURES = {
     ),
     "finetuned_shares": Entry(
         "shares",
-        "concepts.finetuned_shares",
+        "finetuned.finetuned_shares",
         "finetuned",
         "Category shares before and after fine-tuning, mean over models. The band is the range "
         "over models.",
     ),
     "finetuned_counts": Entry(
         "counts",
-        "concepts.finetuned_counts",
+        "finetuned.finetuned_counts",
         "finetuned",
         "Number of concepts before and after fine-tuning. Bands are {level} bootstrap intervals "
         "over neurons.",
     ),
     "heatmap": Entry(
         "labels",
-        "concepts.concept_heatmap",
+        "labels.concept_heatmap",
         "pretrained",
         "The most frequent concepts of each model by layer, ordered by their mean depth.",
     ),
@@ -380,21 +365,3 @@ def caption(name: str, level: str = r"\StrataLevel{}") -> str:
         "neurons": "Top-activating images of the best-labelled neurons of each layer.",
         "specimen": "Samples of the data set.",
     }[name.partition("_")[0]]
-
-
-def draw(
-    name: str, table: pd.DataFrame, styles: Mapping[str, ModelStyle], study: Mapping
-) -> tuple[Figure, pd.DataFrame]:
-    """Draw the figure `name` of a study from its measure's table; returns it with what is drawn."""
-    entry = FIGURES[name]
-    module, _, function = entry.function.partition(".")
-    chosen = {model: styles[model] for model in models_of(study, entry.models)}
-    options = dict(entry.options)
-    if entry.measure == "shares":
-        shown = shown_categories(list(dict.fromkeys(table["concept"])))
-        table = table[table["concept"].isin(shown)]
-        if name == "mean_shares":
-            options["categories"] = [c for c in _MAIN_CATEGORIES if c in shown] or shown
-    if entry.measure == "labels":
-        options["metric"] = table["metric"].iloc[0]
-    return getattr(import_module(f"strata.figures.{module}"), function)(table, chosen, **options)

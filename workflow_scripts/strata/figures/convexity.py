@@ -1,6 +1,7 @@
 """Figures of the study of convexity and alignment.
 
-Tables are measures of `strata.convexity` and `strata.alignment`; `styles` decides which models are drawn, in which order.
+Tables are measures of `strata.convexity` and `strata.alignment`; `styles` decides which models are
+drawn, in which order.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from strata.alignment.relation import relation_points
 from strata.errors import StrataError
 from strata.figures import axes, style
 from strata.figures.finetuned import TASK_LOOKS
 from strata.figures.models import ModelStyle, display_name, family_name, finetuned_groups
-from strata.measures import relation_points
 
 Styles = Mapping[str, ModelStyle]
 

@@ -1,8 +1,8 @@
 """Cutting transformers where they are most convex, against other ways to choose layers.
 
 `convexity_cut` and the criteria beside it choose layers, `prune` takes the others out of a model,
-`cost` says what is left to pay; `convexity`, `cuts`, `tuning`, `costs` and `comparison` make tables of
-it all.
+`cost` says what is left to pay. The modules `convexity`, `cuts`, `tuning`, `costs` and `comparison`
+make tables of it all.
 """
 
 from strata.pruning.criteria import (

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from strata.activations.cache import SEGMENTS, ActivationCache
+from strata.convexity.measures import convexity_measures
 from strata.data.splits import Task, shared_rows
 from strata.errors import StrataError
-from strata.measures import convexity_measures
 
 if TYPE_CHECKING:
     from strata.data.manifest import Dataset
@@ -36,8 +36,7 @@ def task_convexity(
     it has none). For "test" every family is measured on the samples that no task has trained or
     validated on, so that a model fine-tuned on one is not asked about what it has seen. A family
     that labels pieces of sounds is measured on the pieces of those samples. `directory` holds the
-    activations; `options` are those of `strata.convexity.measures.convexity_measures`, and so are the
-    metrics.
+    activations; options and metrics are those of `strata.convexity.measures.convexity_measures`.
 
     Raises
     ------

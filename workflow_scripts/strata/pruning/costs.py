@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +43,10 @@ def cost_measures(
         found = asdict(cost(prune(full, depth).eval(), example))
         del found["latency"]
         place = {"layer": name, "layer_index": depth - 1, "n": 1}
-        rows += [place | {"metric": key} | without_interval(value)._asdict() for key, value in found.items()]
+        rows += [
+            place | {"metric": key} | without_interval(value)._asdict()
+            for key, value in found.items()
+        ]
         log(f"{depth} layers: {found['macs']:,} multiply-accumulates")
     return _finished_costs(rows, source, dataset, seed)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +14,9 @@ import pandas as pd
 
 from strata import __version__
 from strata.data.splits import Task
-from strata.stats import without_interval
 from strata.pruning.criteria import Layers
 from strata.pruning.kept import kept_text
-from strata.stats import wilson_interval
+from strata.stats import wilson_interval, without_interval
 from strata.tables import check_measures
 
 if TYPE_CHECKING:
@@ -123,7 +122,9 @@ def _cut_rows(kept: Layers, found: Mapping, task: Task) -> list[dict]:
         rows.append(place | {"metric": f"{split}_accuracy", "n": n, "epoch": 0} | value._asdict())
     epochs = len(found["curve"])
     n = len(task.rows["train"])
-    rows.append(place | {"metric": "epochs", "n": n, "epoch": 0} | without_interval(epochs)._asdict())
+    rows.append(
+        place | {"metric": "epochs", "n": n, "epoch": 0} | without_interval(epochs)._asdict()
+    )
     for metric, values in (("validation_curve", found["curve"]), ("loss_curve", found["losses"])):
         rows += [
             place | {"metric": metric, "n": n, "epoch": epoch} | without_interval(value)._asdict()

@@ -1,4 +1,4 @@
-"""The zoo: our own small models, their recipes, and fine-tuning.
+"""Training: our own small models (the zoo) from their recipes, and fine-tuning.
 
 A recipe (a YAML file beside the weights) says everything that makes a model: architecture,
 objective, data and schedule. `train` follows it from nothing; `finetune` continues from weights.

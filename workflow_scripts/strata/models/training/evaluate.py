@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from strata.data.microworld import FAMILIES, SIZES, TEXTURES
+from strata.data.factors import FAMILIES, SIZES, TEXTURES
 from strata.models.training.pictures import Look
 
 _BATCH = 256

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -12,6 +11,7 @@ import torch
 
 from strata.data.manifest import Dataset
 from strata.data.splits import Task, task_rows
+from strata.models.cards import write_card
 from strata.models.inference import pick_device
 from strata.models.layers import find_layers
 from strata.models.training.interpolation import interpolated
@@ -36,12 +36,12 @@ def finetune(
 ) -> dict:
     """Fine-tune the model in `source` to predict the column `target`.
 
-    Trained on the `train` split (`strata.data.splits.task_rows` says how `splits`, `apart`, `at_least`
-    and `split_seed` make it); the accuracy on the returned card is measured on its `test` split.
-    The result in `directory` is a transformers classifier of the source's architecture
-    (`strata.models.training.tuning.classifier`). With `interpolate` it is trained on points between pictures
-    of the same class, behind a layer drawn at every step (`strata.models.training.interpolation`): a direct
-    objective for convex classes.
+    Trained on the `train` split (`strata.data.splits.task_rows` says how `splits`, `apart`,
+    `at_least` and `split_seed` make it); the accuracy on the returned card is measured on its
+    `test` split. The result in `directory` is a transformers classifier of the source's
+    architecture (`strata.models.training.tuning.classifier`). With `interpolate` it is trained on
+    points between pictures of the same class, behind a layer drawn at every step
+    (`strata.models.training.interpolation`): a direct objective for convex classes.
 
     Raises
     ------
@@ -64,20 +64,27 @@ def finetune(
     log(f"accuracy on the test split {accuracy:.3f}")
     samples = {"image": "pictures", "audio": "sounds"}[dataset.modality]
     card = {
-        "name": directory.name,
-        "architecture": type(model).__name__,
         "objective": "fine-tuned, interpolating" if interpolate else "fine-tuned",
         "base": source.name,
         "dataset": name,
         "target": target,
         "classes": classes,
-        "parameters": sum(p.numel() for p in model.parameters()),
         "scores": {"test_accuracy": round(accuracy, 4)},
         "training": asdict(trained.schedule) | {samples: len(rows["train"])},
         "held_out": {samples: len(rows["test"])},
     }
+    return _save(model, source, directory, card)
+
+
+def _save(model, source: Path, directory: Path, told: dict) -> dict:
+    """Write the classifier with its source's preprocessing and its card, which is returned."""
+    card = told | {
+        "name": directory.name,
+        "architecture": type(model).__name__,
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
     directory.mkdir(parents=True, exist_ok=True)
     model.cpu().save_pretrained(directory)
     shutil.copyfile(source / "preprocessor_config.json", directory / "preprocessor_config.json")
-    (directory / "card.json").write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
+    write_card(directory, card)
     return card

@@ -4,7 +4,7 @@ from job import job
 
 with job(snakemake):
     from strata.activations.probing import ProbingSet
-    from strata.measures import convexity_measures
+    from strata.convexity.measures import convexity_measures
     from strata.tables import write_measures
 
     params = snakemake.params

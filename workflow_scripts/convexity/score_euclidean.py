@@ -7,9 +7,9 @@ with job(snakemake):
 
     import torch
 
+    from strata.convexity.measures import euclidean_measures
     from strata.convexity.remainder import CutClassifier
     from strata.data import open_dataset
-    from strata.measures import euclidean_measures
     from strata.tables import write_measures
 
     torch.set_num_threads(snakemake.threads)

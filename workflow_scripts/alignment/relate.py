@@ -3,7 +3,7 @@
 from job import job
 
 with job(snakemake):
-    from strata.measures import relation_measures
+    from strata.alignment.relation import relation_measures
     from strata.tables import read_measures, write_measures
 
     params = snakemake.params

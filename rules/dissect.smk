@@ -29,7 +29,7 @@ rule label_neurons:
         },
         seed=config["seed"],
     script:
-        "../workflow_scripts/label_neurons.py"
+        "../workflow_scripts/dissect/label_neurons.py"
 
 
 rule released_labels:
@@ -49,7 +49,7 @@ rule released_labels:
         file=lambda wildcards: study_of(wildcards)["models"][wildcards.model],
         seed=config["seed"],
     script:
-        "../workflow_scripts/read_released_labels.py"
+        "../workflow_scripts/concepts/read_released_labels.py"
 
 
 rule count_concepts:
@@ -73,7 +73,7 @@ rule count_concepts:
             "seed": config["seed"],
         },
     script:
-        "../workflow_scripts/count_concepts.py"
+        "../workflow_scripts/concepts/count_concepts.py"
 
 
 rule score_truth:
@@ -98,4 +98,4 @@ rule score_truth:
         bootstrap=lambda wildcards: study_of(wildcards)["bootstrap"],
         seed=config["seed"],
     script:
-        "../workflow_scripts/score_truth.py"
+        "../workflow_scripts/concepts/score_truth.py"

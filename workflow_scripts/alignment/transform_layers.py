@@ -6,7 +6,8 @@ with job(snakemake):
     import torch
 
     from strata.activations.probing import ProbingSet
-    from strata.measures import open_judgements, transform_measures
+    from strata.alignment.judgements import open_judgements
+    from strata.alignment.optimised import transform_measures
     from strata.tables import write_measures
 
     torch.set_num_threads(snakemake.threads)

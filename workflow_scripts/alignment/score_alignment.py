@@ -4,7 +4,8 @@ from job import job
 
 with job(snakemake):
     from strata.activations.probing import ProbingSet
-    from strata.measures import alignment_measures, open_judgements
+    from strata.alignment.judgements import open_judgements
+    from strata.alignment.measures import alignment_measures
     from strata.tables import write_measures
 
     params = snakemake.params

@@ -7,8 +7,9 @@ import numpy as np
 from job import job
 
 with job(snakemake):
+    from strata.data.factors import FAMILIES
     from strata.data.manifest import write_dataset
-    from strata.data.microworld import FAMILIES, make_microworld
+    from strata.data.microworld import make_microworld
 
     spec = snakemake.params.spec
     directory = Path(snakemake.output.manifest).parent

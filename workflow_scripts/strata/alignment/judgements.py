@@ -1,0 +1,81 @@
+"""Sets of triplets, and where their items lie among the samples of a data set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from strata.errors import StrataError
+
+
+@dataclass(frozen=True)
+class Judgements:
+    """A set of triplets and where their items lie among the samples of a data set.
+
+    `answers` has a, b, odd and count; `items` is each sample's item number, -1 for none; `members`
+    the items' categories (boolean columns, perhaps none); `info` is the set's `dataset.json`.
+    """
+
+    name: str
+    answers: pd.DataFrame
+    items: np.ndarray
+    n_items: int
+    members: pd.DataFrame
+    info: Mapping
+
+    @classmethod
+    def of(
+        cls, manifest: pd.DataFrame, answers: pd.DataFrame, info: Mapping, linked: pd.Series
+    ) -> Judgements:
+        """Join the set's items (`manifest`) to samples, whose item names `linked` holds.
+
+        Raises StrataError for an item without any sample.
+        """
+        numbers = {name: i for i, name in enumerate(manifest["item"].astype(str))}
+        items = linked.astype(str).map(numbers).fillna(-1).astype(int).to_numpy()
+        missing = sorted(set(range(len(numbers))) - set(items.tolist()))
+        if missing:
+            name = manifest["item"].iloc[missing[0]]
+            raise StrataError(f"{info['name']}: item {name!r} has no picture in {info['images']}")
+        families = manifest.drop(columns=["sample", "split", "index", "item"])
+        members = _members(families)
+        return cls(info["name"], answers, items, len(numbers), members, info)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Triplets (answers, 3), repeated as often as the answer was given."""
+        return np.repeat(
+            self.answers[["a", "b", "odd"]].to_numpy(), self.answers["count"].to_numpy(), axis=0
+        )
+
+
+def _members(families: pd.DataFrame) -> pd.DataFrame:
+    """Categories as boolean columns: boolean families as they are, others as "family=value"."""
+    columns = {}
+    for name, values in families.items():
+        if values.dtype == bool:
+            columns[name] = values
+        else:
+            columns |= {f"{name}={value}": values == value for value in sorted(set(values))}
+    return pd.DataFrame(columns, index=families.index)
+
+
+def open_judgements(
+    files: Sequence[str], columns: Mapping[str, str], pictures: pd.DataFrame
+) -> list[Judgements]:
+    """Sets of triplets from their `triplets.parquet` files, beside which the other two lie.
+
+    `columns` maps a set's name to the column of `pictures` that holds its items' names.
+    """
+    found = []
+    for file in map(Path, files):
+        info = json.loads((file.parent / "dataset.json").read_text())
+        items = pd.read_parquet(file.parent / "manifest.parquet")
+        linked = pictures[columns[info["name"]]]
+        found.append(Judgements.of(items, pd.read_parquet(file), info, linked))
+    return found

@@ -1,0 +1,103 @@
+"""What optimising alignment does to alignment and convexity, as measures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from strata.alignment.accuracy import item_means, mean_credit
+from strata.alignment.judgements import Judgements
+from strata.alignment.transforms import CrossValidated, Transform, cross_validate, fit_transform
+from strata.convexity.scores import graph_convexity
+from strata.data.answers import triplet_groups
+from strata.stats import Estimate
+from strata.tables import finish_measures, layer_row
+
+
+def transform_measures(
+    layers: Iterable[tuple[str, np.ndarray]],
+    labels: pd.DataFrame,
+    judgements: Sequence[Judgements],
+    *,
+    model: str,
+    dataset: str,
+    scored: np.ndarray | None = None,
+    methods: Sequence[str],
+    grid: Sequence[float],
+    folds: int = 3,
+    alpha: float = 0.1,
+    temperature: float = 0.1,
+    similarity: str = "cosine",
+    n_neighbors: int = 10,
+    pairs: str | int = "all",
+    bootstrap: int = 1000,
+    seed: int = 0,
+    log: Callable[[str], None] = print,
+) -> pd.DataFrame:
+    """What fitting a linear transform to the triplets does to alignment and convexity.
+
+    For each layer, set of triplets and method (`transform`, a further column): accuracy_before and
+    accuracy_after on triplets of items that took no part in the fit, and the graph convexity of
+    each family (`concept`) before and after a transform fitted to all triplets, with the median of
+    the regularisations that the folds chose; `scored` marks the samples it is measured on (all).
+    """
+    rows = []
+    scoring = {"n_neighbors": n_neighbors, "pairs": pairs, "bootstrap": bootstrap, "seed": seed}
+    search = {"grid": grid, "folds": folds, "similarity": similarity, "seed": seed}
+    for layer, (name, features) in enumerate(layers):
+        features = np.asarray(features, dtype=np.float64)
+        chosen = slice(None) if scored is None else scored
+        before = _convexities(features[chosen], labels[chosen], scoring)
+        for each, method in product(judgements, methods):
+            fitting = {"alpha": alpha, "temperature": temperature, "task": each.info["task"]}
+            tested, fitted = _optimised(features, each, method, fitting, search)
+            place, more = (layer, name, each.name), {"transform": method}
+            rows += _tested_rows(place, each, tested, more, {"bootstrap": bootstrap, "seed": seed})
+            after = _convexities(fitted(features[chosen]), labels[chosen], scoring)
+            rows += _changed_rows(place, before, after, more)
+        log(f"{name}: {', '.join(methods)}")
+    return finish_measures(rows, model, dataset, seed)
+
+
+def _convexities(features: np.ndarray, labels: pd.DataFrame, options: Mapping) -> dict:
+    """Graph convexity of each family."""
+    return {family: graph_convexity(features, labels[family], **options) for family in labels}
+
+
+def _optimised(
+    features: np.ndarray, judgements: Judgements, method: str, fitting: Mapping, search: Mapping
+) -> tuple[CrossValidated, Transform]:
+    """Cross-validated accuracies of a method, and the transform fitted to all triplets."""
+    means = item_means(features, judgements.items, judgements.n_items)
+    triplets = judgements.answers[["a", "b", "odd"]].to_numpy()
+    counts = judgements.answers["count"].to_numpy()
+    tested = cross_validate(means, triplets, method, counts=counts, **search, **fitting)
+    chosen = float(np.median(tested.chosen))
+    fitted = fit_transform(means, triplets, method, counts=counts, regularisation=chosen, **fitting)
+    return tested, fitted
+
+
+def _tested_rows(place, judgements, tested, more, options) -> list[dict]:
+    """Accuracy on unseen items before and after, repeats counted."""
+    repeats = judgements.answers["count"].to_numpy()[tested.triplets]
+    triplets = judgements.answers[["a", "b", "odd"]].to_numpy()[tested.triplets]
+    groups = np.repeat(triplet_groups(triplets, judgements.info["task"]), repeats)
+    rows = []
+    for metric, credits in (("before", tested.before), ("after", tested.credits)):
+        found = mean_credit(np.repeat(credits, repeats), groups, **options)
+        rows.append(layer_row(*place, f"accuracy_{metric}", found, len(groups), **more))
+    return rows
+
+
+def _changed_rows(place, before: Mapping, after: Mapping, more: Mapping) -> list[dict]:
+    """Convexity of each family before and after."""
+    rows = []
+    for family, old in before.items():
+        for metric, found in (("before", old), ("after", after[family])):
+            value = Estimate(found.mean, found.low, found.high)
+            own = {"concept": family, **more}
+            rows.append(layer_row(*place, f"graph_convexity_{metric}", value, found.n_pairs, **own))
+    return rows
