@@ -1,4 +1,4 @@
-"""Activations of every layer in one forward pass, and CLIP's embeddings for the dissection."""
+"""Activations of every layer in one forward pass."""
 
 
 rule extract_shard:
@@ -15,6 +15,7 @@ rule extract_shard:
     resources:
         **needs("extract_shard", gpu=True),
     params:
+        code=code("activations/extract_activations.py", "torch"),
         options=lambda wildcards: {
             key: config["models"][wildcards.model][key]
             for key in ("pool", "layers", "preprocess")
@@ -38,46 +39,7 @@ rule merge_shards:
         "../envs/measures.yaml"
     resources:
         **needs("merge_shards"),
+    params:
+        code=code("activations/merge_activations.py", "measures"),
     script:
         "../workflow_scripts/activations/merge_activations.py"
-
-
-rule embed_images:
-    input:
-        manifest="results/data/{dataset}/manifest.parquet",
-        model=model_files(lambda wildcards: wildcards.model),
-    output:
-        "results/embeddings/images/{dataset}/{model}.npy",
-    log:
-        "results/logs/embeddings/{dataset}/{model}.log",
-    conda:
-        "../envs/torch.yaml"
-    threads: config["threads"]["extract"]
-    resources:
-        **needs("embed_images", gpu=True),
-    params:
-        device=config["device"],
-        precision=config["precision"],
-        batch_size=config["batch_size"],
-    script:
-        "../workflow_scripts/dissect/embed_images.py"
-
-
-rule embed_concepts:
-    input:
-        model=model_files(clip_of),
-        concepts=lambda wildcards: concept_file(study_of(wildcards)["concept_set"]),
-    output:
-        "results/embeddings/concepts/{study}.npy",
-    log:
-        "results/logs/embeddings/{study}-concepts.log",
-    conda:
-        "../envs/torch.yaml"
-    threads: config["threads"]["extract"]
-    resources:
-        **needs("embed_concepts", gpu=True),
-    params:
-        template=lambda wildcards: study_of(wildcards).get("template", "{}"),
-        device=config["device"],
-    script:
-        "../workflow_scripts/dissect/embed_concepts.py"

@@ -7,13 +7,23 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-# The library is installed in the environments; the path serves a bare `snakemake` as well.
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
+# Scripts find their frame (job.py) and the library here, in every environment and on every node.
+SCRIPTS = Path(workflow.basedir) / "workflow_scripts"
+sys.path.insert(0, str(SCRIPTS))
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    dict.fromkeys(
+        [
+            str(SCRIPTS),
+            *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)),
+        ]
+    )
+)
 
 from strata import StrataError
 from strata.config import prepare_config
 from strata.figures import catalogue
-from strata.inference import has_gpu
+from strata.models.inference import has_gpu
+from strata.sources import Sources, pinned
 
 try:
     prepare_config(config, workflow.basedir)
@@ -29,6 +39,7 @@ scattergather:
 USES_GPU = config["device"] == "cuda" or (config["device"] == "auto" and has_gpu())
 MIRROR = config["data_mirror"] or os.environ.get("STRATA_MIRROR")
 DOWNLOADS = "results/downloads"
+SOURCES = Sources(SCRIPTS)
 
 
 def one_of(names):
@@ -47,6 +58,21 @@ def needs(rule, gpu=False):
     return named | ({"gpu": 1} if gpu and USES_GPU else {})
 
 
+def code(script, environment, module=None):
+    """A parameter for the code and the packages that a rule's results rest on.
+
+    With them it changes, and Snakemake runs again what is affected. `module` gives a module that
+    the script only knows by a wildcard.
+    """
+    software = pinned(Path(workflow.basedir) / "envs" / f"{environment}.yaml")
+
+    def digest(wildcards):
+        modules = [module(wildcards)] if module else []
+        return f"{SOURCES.digest(script, *modules)} {software}"
+
+    return digest
+
+
 def names_of_kind(registry, **properties):
     """Entries of a registry ("datasets", "models", "studies") with these properties."""
     return [
@@ -56,28 +82,8 @@ def names_of_kind(registry, **properties):
     ]
 
 
-def user_tables(wildcards):
-    """The small files that a user wrote for a data set; a change of them is seen."""
-    entry = config["datasets"][wildcards.dataset]
-    place = entry if "path" in entry else config["datasets"][entry["images"]]
-    if "path" not in place:
-        return []  # simulated, or downloaded beside the pictures
-    keys = ("labels", "segments", "triplets", "items", "categories")
-    names = [entry[key] for key in keys if key in entry]
-    names += entry.get("lists", {}).values()
-    files = [f"{place['path']}/{name}" for name in names]
-    # With `from`, what is not in the folder comes with the download.
-    return [file for file in files if "from" not in entry or os.path.exists(file)]
-
-
 def study_of(wildcards):
     return config["studies"][wildcards.study]
-
-
-def concept_file(name):
-    """Where the word list of a concept set lies: the user's file, or the downloaded one."""
-    entry = config["concept_sets"][name]
-    return entry["path"] if entry["kind"] == "file" else f"results/concepts/{name}.txt"
 
 
 def model_files(name):
@@ -93,21 +99,11 @@ def model_files(name):
     return files
 
 
-def base_of(wildcards):
-    return config["models"][wildcards.model]["base"]
-
-
-def zoo_file(wildcards, file):
-    entry = config["models"][wildcards.model]
-    return f"{config['zoo_directory']}/{entry['id']}/{file}"
-
-
-def finetuning_of(wildcards):
-    return config["models"][wildcards.model]["finetune"]
-
-
-def clip_of(wildcards):
-    return study_of(wildcards)["clip"]
+def studied(pattern):
+    """Input function: a file of the one data set that a study is about."""
+    return lambda wildcards: pattern.format(
+        dataset=study_of(wildcards)["dataset"], model=wildcards.model
+    )
 
 
 def probing(pattern):
@@ -121,135 +117,11 @@ def probing(pattern):
     ]
 
 
-def pictures_of(wildcards):
-    """Manifests of the pictures that a study's models see."""
-    study = study_of(wildcards)
-    names = study.get("probing") or [study["dataset"]]
-    return [f"results/data/{name}/manifest.parquet" for name in names]
-
-
-def studied(pattern):
-    """Input function: a file of the one data set that a study is about."""
-    return lambda wildcards: pattern.format(
-        dataset=study_of(wildcards)["dataset"], model=wildcards.model
-    )
-
-
-def triplets_files(wildcards):
-    return [
-        f"results/data/{name}/triplets.parquet"
-        for name in study_of(wildcards)["triplets"]
-    ]
-
-
-def item_columns(wildcards):
-    """For each set of triplets, the column of the pictures that holds its items' names."""
-    return {
-        name: config["datasets"][name]["column"]
-        for name in study_of(wildcards)["triplets"]
-    }
-
-
-def categories_source(wildcards):
-    """The downloaded data set that a study's category word lists come with (None: shipped, or the
-    user's own), and their file."""
-    study = study_of(wildcards)
-    categories = study["categories"]
-    if study["kind"] == "published_labels":
-        return study["dataset"], categories
-    if isinstance(categories, str):
-        return None, categories
-    return categories["from"], categories["file"]
-
-
-def categories_path(wildcards):
-    dataset, file = categories_source(wildcards)
-    return f"{DOWNLOADS}/{dataset}/{file}" if dataset else file
-
-
-def categories_file(wildcards):
-    """What the word lists depend on: their file, or the data set that they come with."""
-    dataset, file = categories_source(wildcards)
-    return f"results/data/{dataset}/manifest.parquet" if dataset else file
-
-
-def figure_names(study):
-    return [
-        f"{study}_{name}" for name in catalogue.figure_names(config["studies"][study])
-    ]
-
-
-def figure_files(name):
-    return [f"results/figures/{name}.{suffix}" for suffix in ("pdf", "svg", "csv")]
-
-
-def model_entries(wildcards):
-    """Display names and origins of a study's models, as the registry has them."""
-    models = config["models"]
-    return {
-        name: models[name] for name in study_of(wildcards)["models"] if name in models
-    }
-
-
-def training_seeds(study):
-    """Seeds of the trainings of a study of pruning."""
-    return [config["seed"] + number for number in range(study["seeds"])]
-
-
 def tables_of(study, measure, models=None):
     """Files of a measure of a study, for these models (all that the measure is taken of)."""
     entry = config["studies"][study]
     stems = catalogue.stems(entry, measure, models, config["seed"])
     return [f"results/measures/{study}/{measure}/{stem}.parquet" for stem in stems]
-
-
-def drawn_measures(wildcards):
-    """Tables of the measures that a figure draws, for the models in it."""
-    entry, study = catalogue.FIGURES[wildcards.figure], study_of(wildcards)
-    return [
-        file
-        for measure in entry.measure.split("+")
-        for file in tables_of(
-            wildcards.study, measure, catalogue.models_of(study, entry.models)
-        )
-    ]
-
-
-def neuron_truth(wildcards):
-    if wildcards.model not in catalogue.measured(study_of(wildcards), "truth"):
-        return []
-    return f"results/measures/{wildcards.study}/truth_neurons/{wildcards.model}.parquet"
-
-
-def measures_in_paper(wildcards):
-    """Every table that a number of the paper is taken from."""
-    return [
-        file
-        for name in config["run"]
-        for measure in catalogue.measures(config["studies"][name])
-        for file in tables_of(name, measure)
-    ]
-
-
-def cards_in_paper(wildcards):
-    """Cards of the models of the studies that ran models."""
-    studies = [config["studies"][name] for name in config["run"]]
-    models = [
-        model
-        for study in studies
-        if study["kind"] != "published_labels"
-        for model in [*study["models"], *([study["clip"]] if "clip" in study else [])]
-    ]
-    return [f"results/models/{model}/card.json" for model in dict.fromkeys(models)]
-
-
-def datasets_in_paper(wildcards):
-    names = []
-    for name in config["run"]:
-        study = config["studies"][name]
-        names += study.get("probing") or [study["dataset"]]
-        names += study.get("triplets", [])
-    return [f"results/data/{name}/dataset.json" for name in dict.fromkeys(names)]
 
 
 wildcard_constraints:

@@ -1,9 +1,30 @@
 """Data sets: rendered, spoken, a user's own folder, or downloaded. All end in a manifest."""
 
+from strata.data.folder import folder_state
+
 
 localrules:
     download_concepts,
     download_dataset,
+
+
+def user_folder(wildcards):
+    """State of a user's folder: new, removed and changed files are seen."""
+    return folder_state(config["datasets"][wildcards.dataset]["path"])
+
+
+def user_tables(wildcards):
+    """The small files that a user wrote for a data set; a change of them is seen."""
+    entry = config["datasets"][wildcards.dataset]
+    place = entry if "path" in entry else config["datasets"][entry["images"]]
+    if "path" not in place:
+        return []  # simulated, or downloaded beside the pictures
+    keys = ("labels", "segments", "triplets", "items", "categories")
+    names = [entry[key] for key in keys if key in entry]
+    names += entry.get("lists", {}).values()
+    files = [f"{place['path']}/{name}" for name in names]
+    # With `from`, what is not in the folder comes with the download.
+    return [file for file in files if "from" not in entry or os.path.exists(file)]
 
 
 rule microworld:
@@ -20,6 +41,7 @@ rule microworld:
     resources:
         **needs("microworld"),
     params:
+        code=code("data/make_microworld.py", "data"),
         spec=lambda wildcards: config["datasets"][wildcards.dataset],
     script:
         "../workflow_scripts/data/make_microworld.py"
@@ -40,6 +62,7 @@ rule microspeech:
     resources:
         **needs("microspeech"),
     params:
+        code=code("data/make_microspeech.py", "data"),
         spec=lambda wildcards: config["datasets"][wildcards.dataset],
     script:
         "../workflow_scripts/data/make_microspeech.py"
@@ -60,6 +83,8 @@ rule folder_dataset:
     resources:
         **needs("folder_dataset"),
     params:
+        state=user_folder,
+        code=code("data/index_folder.py", "data"),
         spec=lambda wildcards: config["datasets"][wildcards.dataset],
         seed=config["seed"],
         base=workflow.basedir,
@@ -80,6 +105,7 @@ rule download_dataset:
     conda:
         "../envs/data.yaml"
     params:
+        code=code("data/download_dataset.py", "data"),
         spec=lambda wildcards: config["datasets"][wildcards.dataset],
         downloads=f"{DOWNLOADS}/{{dataset}}",
         mirror=MIRROR,
@@ -100,6 +126,7 @@ rule download_concepts:
     conda:
         "../envs/data.yaml"
     params:
+        code=code("data/download_concepts.py", "data"),
         spec=lambda wildcards: config["concept_sets"][wildcards.concept_set],
         mirror=MIRROR,
     script:
@@ -128,6 +155,7 @@ rule triplets_dataset:
     resources:
         **needs("triplets_dataset"),
     params:
+        code=code("data/make_triplets.py", "measures"),
         spec=lambda wildcards: config["datasets"][wildcards.dataset],
         seed=config["seed"],
         base=workflow.basedir,

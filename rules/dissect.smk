@@ -1,7 +1,59 @@
-"""Study 1: label every neuron of every layer, then count and sort the labels."""
+"""Study 1: label every neuron of every layer with the concept that CLIP sees in what activates it."""
 
 DISSECTIONS = names_of_kind("studies", kind="concepts")
-RELEASES = names_of_kind("studies", kind="published_labels")
+
+
+def concept_file(name):
+    """Where the word list of a concept set lies: the user's file, or the downloaded one."""
+    entry = config["concept_sets"][name]
+    return entry["path"] if entry["kind"] == "file" else f"results/concepts/{name}.txt"
+
+
+def clip_of(wildcards):
+    return study_of(wildcards)["clip"]
+
+
+rule embed_images:
+    input:
+        manifest="results/data/{dataset}/manifest.parquet",
+        model=model_files(lambda wildcards: wildcards.model),
+    output:
+        "results/embeddings/images/{dataset}/{model}.npy",
+    log:
+        "results/logs/embeddings/{dataset}/{model}.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]["extract"]
+    resources:
+        **needs("embed_images", gpu=True),
+    params:
+        code=code("dissect/embed_images.py", "torch"),
+        device=config["device"],
+        precision=config["precision"],
+        batch_size=config["batch_size"],
+    script:
+        "../workflow_scripts/dissect/embed_images.py"
+
+
+rule embed_concepts:
+    input:
+        model=model_files(clip_of),
+        concepts=lambda wildcards: concept_file(study_of(wildcards)["concept_set"]),
+    output:
+        "results/embeddings/concepts/{study}.npy",
+    log:
+        "results/logs/embeddings/{study}-concepts.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]["extract"]
+    resources:
+        **needs("embed_concepts", gpu=True),
+    params:
+        code=code("dissect/embed_concepts.py", "torch"),
+        template=lambda wildcards: study_of(wildcards).get("template", "{}"),
+        device=config["device"],
+    script:
+        "../workflow_scripts/dissect/embed_concepts.py"
 
 
 rule label_neurons:
@@ -23,6 +75,7 @@ rule label_neurons:
     resources:
         **needs("label_neurons"),
     params:
+        code=code("dissect/label_neurons.py", "measures"),
         options=lambda wildcards: {
             key: study_of(wildcards)[key]
             for key in ("similarities", "top_k", "permutations", "split")
@@ -30,72 +83,3 @@ rule label_neurons:
         seed=config["seed"],
     script:
         "../workflow_scripts/dissect/label_neurons.py"
-
-
-rule released_labels:
-    input:
-        manifest=lambda wildcards: f"results/data/{study_of(wildcards)['dataset']}/manifest.parquet",
-    output:
-        "results/measures/{study}/labels/{model}.parquet",
-    log:
-        "results/logs/measures/{study}/labels/{model}.log",
-    wildcard_constraints:
-        study=one_of(RELEASES),
-    conda:
-        "../envs/measures.yaml"
-    resources:
-        **needs("released_labels"),
-    params:
-        file=lambda wildcards: study_of(wildcards)["models"][wildcards.model],
-        seed=config["seed"],
-    script:
-        "../workflow_scripts/concepts/read_released_labels.py"
-
-
-rule count_concepts:
-    input:
-        labels="results/measures/{study}/labels/{model}.parquet",
-        categories=categories_file,
-    output:
-        counts="results/measures/{study}/counts/{model}.parquet",
-        shares="results/measures/{study}/shares/{model}.parquet",
-    log:
-        "results/logs/measures/{study}/counts/{model}.log",
-    conda:
-        "../envs/measures.yaml"
-    resources:
-        **needs("count_concepts"),
-    params:
-        categories=categories_path,
-        options=lambda wildcards: {
-            "bootstrap": study_of(wildcards)["bootstrap"],
-            "alpha": study_of(wildcards).get("alpha", 0.05),
-            "seed": config["seed"],
-        },
-    script:
-        "../workflow_scripts/concepts/count_concepts.py"
-
-
-rule score_truth:
-    input:
-        labels="results/measures/{study}/labels/{model}.parquet",
-        activations=probing("results/activations/{dataset}/{model}"),
-        manifests=probing("results/data/{dataset}/manifest.parquet"),
-        vocabulary=lambda wildcards: study_of(wildcards)["vocabulary"],
-    output:
-        truth="results/measures/{study}/truth/{model}.parquet",
-        neurons="results/measures/{study}/truth_neurons/{model}.parquet",
-    log:
-        "results/logs/measures/{study}/truth/{model}.log",
-    wildcard_constraints:
-        study=one_of(DISSECTIONS),
-    conda:
-        "../envs/measures.yaml"
-    resources:
-        **needs("score_truth"),
-    params:
-        split=lambda wildcards: study_of(wildcards)["split"],
-        bootstrap=lambda wildcards: study_of(wildcards)["bootstrap"],
-        seed=config["seed"],
-    script:
-        "../workflow_scripts/concepts/score_truth.py"

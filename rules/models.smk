@@ -1,5 +1,7 @@
 """Models: fetched once, trained from a recipe, random twins, fine-tuned. All load offline."""
 
+from strata.models.fetching import model_folder
+
 
 localrules:
     fetch_model,
@@ -30,7 +32,28 @@ TRAINING_KEYS = (
 FETCHED = [n for n in config["models"] if n not in {*ZOO, *TWINS, *FINETUNED}]
 
 
+def local_files(wildcards):
+    """The files of a model that lies in a folder of the user's; a change of them is seen."""
+    folder = config["models"][wildcards.model].get("path")
+    return [str(path) for path in model_folder(folder)] if folder else []
+
+
+def base_of(wildcards):
+    return config["models"][wildcards.model]["base"]
+
+
+def zoo_file(wildcards, file):
+    entry = config["models"][wildcards.model]
+    return f"{config['zoo_directory']}/{entry['id']}/{file}"
+
+
+def finetuning_of(wildcards):
+    return config["models"][wildcards.model]["finetune"]
+
+
 rule fetch_model:
+    input:
+        local_files,
     output:
         card="results/models/{model}/card.json",
         weights="results/models/{model}/model.safetensors",
@@ -42,6 +65,7 @@ rule fetch_model:
     conda:
         "../envs/torch.yaml"
     params:
+        code=code("models/fetch_model.py", "torch"),
         spec=lambda wildcards: config["models"][wildcards.model],
         mirror=MIRROR,
     script:
@@ -63,6 +87,8 @@ if config["zoo"] == "bundled":
             model=one_of(ZOO),
         conda:
             "../envs/data.yaml"
+        params:
+            code=code("models/copy_zoo_model.py", "data"),
         script:
             "../workflow_scripts/models/copy_zoo_model.py"
 
@@ -83,6 +109,8 @@ else:
         threads: config["threads"]["train"]
         resources:
             **needs("train_zoo_model"),
+        params:
+            code=code("models/train_zoo_model.py", "torch"),
         script:
             "../workflow_scripts/models/train_zoo_model.py"
 
@@ -102,6 +130,7 @@ rule random_twin:
     resources:
         **needs("random_twin"),
     params:
+        code=code("models/make_random_twin.py", "torch"),
         seed=lambda wildcards: config["models"][wildcards.model].get(
             "seed", config["seed"]
         ),
@@ -128,6 +157,7 @@ rule finetune:
     resources:
         **needs("finetune", gpu=True),
     params:
+        code=code("models/finetune_model.py", "torch"),
         target=lambda wildcards: finetuning_of(wildcards)["target"],
         training=lambda wildcards: {
             key: value

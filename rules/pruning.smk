@@ -7,6 +7,11 @@ CHECKPOINTS = "results/checkpoints"
 ALL_CORES = workflow.resource_settings.cores or 1
 
 
+def training_seeds(study):
+    """Seeds of the trainings of a study of pruning."""
+    return [config["seed"] + number for number in range(study["seeds"])]
+
+
 rule score_task_convexity:
     input:
         activations=studied("results/activations/{dataset}/{model}"),
@@ -24,6 +29,7 @@ rule score_task_convexity:
     resources:
         **needs("score_task_convexity"),
     params:
+        code=code("pruning/score_task_convexity.py", "measures"),
         # What a cut is chosen by must not see what it is tested on.
         part=lambda wildcards: "train" if wildcards.measure == "selection" else "test",
         tasks=lambda wildcards: study_of(wildcards)["tasks"],
@@ -53,6 +59,7 @@ rule compare_layers:
     resources:
         **needs("compare_layers", gpu=True),
     params:
+        code=code("pruning/compare_layers.py", "torch"),
         samples=lambda wildcards: study_of(wildcards)["similarity_samples"],
         tasks=lambda wildcards: study_of(wildcards)["tasks"],
         device=config["device"],
@@ -77,6 +84,7 @@ rule choose_cuts:
     resources:
         **needs("choose_cuts"),
     params:
+        code=code("pruning/choose_cuts.py", "measures"),
         tasks=lambda wildcards: list(study_of(wildcards)["tasks"]),
         seeds=lambda wildcards: training_seeds(study_of(wildcards)),
         penalty=lambda wildcards: study_of(wildcards)["depth_penalty"],
@@ -108,6 +116,7 @@ rule finetune_cuts:
     resources:
         **needs("finetune_cuts", gpu=True),
     params:
+        code=code("pruning/finetune_cuts.py", "torch"),
         spec=lambda wildcards: study_of(wildcards)["tasks"][wildcards.task],
         training=lambda wildcards: study_of(wildcards)["training"],
         checkpoints=f"{CHECKPOINTS}/{{study}}",
@@ -133,6 +142,7 @@ rule compare_cuts:
     resources:
         **needs("compare_cuts"),
     params:
+        code=code("pruning/compare_cuts.py", "measures"),
         seed=config["seed"],
     script:
         "../workflow_scripts/pruning/compare_cuts.py"
@@ -153,6 +163,7 @@ rule count_cost:
     resources:
         **needs("count_cost"),
     params:
+        code=code("pruning/count_cost.py", "torch"),
         tasks=lambda wildcards: study_of(wildcards)["tasks"],
         training=lambda wildcards: study_of(wildcards)["training"],
         seed=config["seed"],
@@ -177,6 +188,7 @@ rule time_cuts:
     resources:
         **needs("time_cuts", gpu=True),
     params:
+        code=code("pruning/time_cuts.py", "torch"),
         options=lambda wildcards: study_of(wildcards)["timing"],
         tasks=lambda wildcards: study_of(wildcards)["tasks"],
         training=lambda wildcards: study_of(wildcards)["training"],

@@ -27,6 +27,14 @@ def test_every_rule_asks_for_its_own_resources():
     assert all(names in ([], [rule]) for rule, names in asked.items())
 
 
+def test_every_rule_with_a_script_knows_its_code_and_its_packages():
+    for rule, body in rule_bodies().items():
+        script = re.findall(r'script:\n *"\.\./workflow_scripts/(.+)"', body)
+        environment = re.findall(r'"\.\./envs/(\w+)\.yaml"', body)
+        known = re.findall(r'code=code\(\s*"(.+?)",\s*"(\w+)"', body)
+        assert known == list(zip(script, environment, strict=True)), rule
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_an_environment_holds_python_and_versions_of_the_lock(file):
     environment = yaml.safe_load(file.read_text())

@@ -7,7 +7,7 @@ with job(snakemake):
 
     import torch
 
-    from strata.convexity.measures import euclidean_measures
+    from strata.convexity.euclidean_measures import euclidean_measures
     from strata.convexity.remainder import CutClassifier
     from strata.data import open_dataset
     from strata.tables import write_measures

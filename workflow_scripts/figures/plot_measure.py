@@ -1,14 +1,20 @@
-"""Draw one figure of a study from the tables of one measure."""
+"""Draw one figure of a study from the tables of its measures."""
 
 from job import job
 
 with job(snakemake):
-    from strata.figures.catalogue import draw
+    from strata.figures.drawing import draw
     from strata.figures.models import describe_models
     from strata.figures.style import save
     from strata.tables import read_measures
 
-    study = snakemake.params.study
+    study, drawn = snakemake.params.study, snakemake.params.figure
     styles = describe_models(study["models"], snakemake.params.models, study.get("comparisons"))
-    figure, data = draw(snakemake.wildcards.figure, read_measures(snakemake.input), styles, study)
+    figure, data = draw(
+        drawn["function"],
+        drawn["measure"],
+        read_measures(snakemake.input),
+        {model: styles[model] for model in drawn["models"]},
+        drawn["options"],
+    )
     save(figure, data, snakemake.output.pdf.removesuffix(".pdf"))

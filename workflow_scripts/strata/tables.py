@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from strata.errors import StrataError
-from strata.stats import Estimate
+
+if TYPE_CHECKING:
+    from strata.stats import Estimate
 
 MEASURE_COLUMNS = (
     "model",

@@ -55,12 +55,8 @@ def extract(
         infinite (the layer and sample are named).
     """
     samples = _of_shard(dataset, *shard)
-    info = {
-        "layers": encoder.layer_names,
+    info = _origin(encoder, dataset) | {
         "pooling": pool,
-        "model_sha256": encoder.sha256,
-        "dataset_sha256": sha256_of(dataset.directory / "manifest.parquet"),
-        "device": encoder.device,
         "precision": precision,
         "batch_size": pick_batch_size(batch_size, encoder.device),
     }
@@ -86,6 +82,16 @@ def extract(
             cache.append(layers[:n])
             if piece_cache is not None:
                 piece_cache.append(layers[n:])
+
+
+def _origin(encoder: Encoder, dataset: Dataset) -> dict:
+    """What of a cache's index does not depend on how it was extracted."""
+    return {
+        "layers": encoder.layer_names,
+        "model_sha256": encoder.sha256,
+        "dataset_sha256": sha256_of(dataset.directory / "manifest.parquet"),
+        "device": encoder.device,
+    }
 
 
 def _of_shard(dataset: Dataset, number: int, shards: int) -> np.ndarray:

@@ -1,25 +1,19 @@
-"""Convexity of every layer of a model as measures (`strata.tables`).
+"""Graph convexity of every layer of a model as measures (`strata.tables`).
 
 Further columns: `family`, the concept family that a row is about; `p_value`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
 
-from strata.convexity.euclidean import euclidean_convexity, linear_head_convexity
 from strata.convexity.scores import GraphConvexity, above_chance, graph_convexity
 from strata.errors import StrataError
 from strata.stats import Estimate, without_interval
 from strata.tables import finish_measures, layer_row
-
-if TYPE_CHECKING:
-    from strata.convexity.remainder import CutClassifier
 
 
 def convexity_measures(
@@ -75,55 +69,3 @@ def _convexity_rows(layer: int, name: str, family: str, found: GraphConvexity) -
         rows.append(layer_row(*place, "graph_convexity_concept", value, concept.n_pairs, **own))
         rows.append(layer_row(*place, "concept_chance", chance, concept.n_pairs, **own))
     return rows
-
-
-def euclidean_measures(
-    classifier: CutClassifier,
-    pictures: Sequence,
-    labels: pd.Series,
-    *,
-    model: str,
-    dataset: str,
-    family: str,
-    pairs: str | int = 5000,
-    points: int = 10,
-    bootstrap: int = 1000,
-    seed: int = 0,
-    log: Callable[[str], None] = print,
-) -> pd.DataFrame:
-    """Euclidean convexity of a classifier's own classes from every layer to its answer.
-
-    Metrics: euclidean_convexity (tokens or maps interpolated behind the layer and classified by the
-    rest of the network), and for what enters the last linear layer, in the row of the last layer,
-    head_sampled (by `points`) and head_exact.
-
-    Raises StrataError for a label that is none of the classes, besides those of the measures.
-    """
-    unknown = sorted(set(labels) - set(classifier.classes))
-    if unknown:
-        raise StrataError(f"{model}: {family} {unknown[0]!r} is none of its classes")
-    options = {"pairs": pairs, "bootstrap": bootstrap, "seed": seed}
-    layers, pooled = classifier.states(pictures)
-    rows, labels = [], labels.tolist()
-    for layer, (name, states) in enumerate(zip(classifier.layers, layers, strict=True)):
-        found = euclidean_convexity(
-            states, labels, partial(classifier.classify_from, layer), points=points, **options
-        )
-        rows.append(_euclidean_row(layer, name, family, "euclidean_convexity", found))
-        log(f"{name}: Euclidean convexity {found.mean:.3f}")
-    weights, bias, classes = classifier.head_weights, classifier.head_bias, classifier.classes
-
-    def answer(between):
-        return [classes[i] for i in (between @ weights.T + bias).argmax(axis=1)]
-
-    sampled = euclidean_convexity(pooled, labels, answer, points=points, **options)
-    exact = linear_head_convexity(pooled, labels, weights, bias, classes, **options)
-    rows.append(_euclidean_row(layer, name, family, "head_sampled", sampled))
-    rows.append(_euclidean_row(layer, name, family, "head_exact", exact))
-    return finish_measures(rows, model, dataset, seed)
-
-
-def _euclidean_row(layer: int, name: str, family: str, metric: str, found) -> dict:
-    return layer_row(
-        layer, name, family, metric, Estimate(found.mean, found.low, found.high), found.n_pairs
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -197,6 +198,22 @@ def _splits(
         for split, part in zip(shares, np.split(rows, ends), strict=True):
             result[part] = split
     return result
+
+
+def content_digest(root: str | Path, paths: Sequence[str]) -> str:
+    """A digest of the files at `paths` below `root`, by name and content."""
+    found, root = hashlib.sha256(), Path(root)
+    with ThreadPoolExecutor(_READERS) as readers:
+        for path, digest in zip(
+            paths, readers.map(lambda p: _digest(root / p), paths), strict=True
+        ):
+            found.update(f"{path}={digest}\n".encode())
+    return found.hexdigest()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_files(root: Path, paths: pd.Series, modality: str) -> None:

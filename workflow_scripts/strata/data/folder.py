@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from strata.data.files import index_files, read_segments
+from strata.data.files import content_digest, index_files, read_segments
 from strata.data.manifest import write_dataset
 
 _LAYOUT = ("labels", "families", "family", "pattern", "lists", "skip")
+
+
+def folder_state(root: str | Path) -> str:
+    """A digest of the names, sizes and times of all files below `root`, hidden ones left out.
+
+    It changes when a file is new, gone or changed; nothing is read. Empty for no such folder.
+    """
+    files = sorted(_files(str(root)))
+    told = "\n".join(f"{os.path.relpath(path, root)} {size} {time}" for path, size, time in files)
+    return hashlib.sha256(told.encode()).hexdigest()[:16] if files else ""
+
+
+def _files(folder: str) -> Iterator[tuple[str, int, int]]:
+    """(path, bytes, nanoseconds) of the files below a folder."""
+    if not os.path.isdir(folder):
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path)
+            elif entry.is_file():
+                found = entry.stat()
+                yield entry.path, found.st_size, found.st_mtime_ns
 
 
 def index_folder(
@@ -45,6 +72,7 @@ def index_folder(
         "licence": spec.get("licence", "the user's own"),
         "source": str(root),
         "storage": "files",
+        "content": content_digest(root, manifest["path"]),
     }
     segments = read_segments(root, spec["segments"], manifest) if "segments" in spec else None
     write_dataset(directory, manifest, info, segments)

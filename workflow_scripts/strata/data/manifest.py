@@ -125,7 +125,8 @@ def write_dataset(
     """Write a data set's files, `manifest.parquet` last, each complete or not at all.
 
     `info` holds name, kind, modality, root, licence, source and checksums; what the manifest tells
-    (`describe`) is added. `sample` is set to 0..n-1.
+    (`describe`) is added. `sample` is set to 0..n-1. Where `info` has `content`, a digest of the
+    samples' files, the manifest's file has it too: it differs when only a picture has changed.
 
     Raises
     ------
@@ -148,7 +149,17 @@ def write_dataset(
         )
     text = json.dumps({**info, **describe(manifest)}, indent=2, sort_keys=True) + "\n"
     _replace(directory / "dataset.json", lambda path: path.write_text(text))
-    _replace(directory / "manifest.parquet", lambda path: manifest.to_parquet(path, index=False))
+    told = {"content": info["content"]} if "content" in info else {}
+    _replace(directory / "manifest.parquet", lambda path: _to_parquet(manifest, path, told))
+
+
+def _to_parquet(table: pd.DataFrame, path: Path, told: Mapping[str, str]) -> None:
+    """Write a table; `told` goes into the file's metadata."""
+    import pyarrow
+    from pyarrow import parquet
+
+    made = pyarrow.Table.from_pandas(table, preserve_index=False)
+    parquet.write_table(made.replace_schema_metadata(made.schema.metadata | told), path)
 
 
 def _replace(path: Path, write) -> None:

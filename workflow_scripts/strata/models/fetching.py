@@ -7,16 +7,12 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from strata.errors import StrataError
 from strata.models.building import one_line, sha256_of
 from strata.models.cards import MODEL_FILES, count_parameters, write_card
 from strata.models.encoder import load_encoder
 from strata.models.speech import write_sound_processor
-
-if TYPE_CHECKING:
-    pass
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that a repository has
 
@@ -76,6 +72,12 @@ def fetch(
     return card
 
 
+def model_folder(folder: str | Path) -> list[Path]:
+    """The files of a local folder that a model is made of; empty where there is none."""
+    files = (Path(folder) / name for name in (*MODEL_FILES, *_WEIGHTS))
+    return [file for file in files if file.is_file()]
+
+
 def _copy_local(
     spec: Mapping, directory: Path, mirror: str | None, name: str
 ) -> tuple[str, str | None] | None:
@@ -93,9 +95,8 @@ def _copy_local(
 
 
 def _copy_files(folder: Path, directory: Path) -> None:
-    for file in (*MODEL_FILES, *_WEIGHTS):
-        if (folder / file).is_file():
-            shutil.copyfile(folder / file, directory / file)
+    for file in model_folder(folder):
+        shutil.copyfile(file, directory / file.name)
 
 
 def _download(

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from strata.compat import prepare_imports
 from strata.models.building import build_timm, build_transformers, read_config
 from strata.models.cards import MODEL_FILES, count_parameters, write_card
-
-if TYPE_CHECKING:
-    pass
 
 
 def random_twin(source: str | Path, directory: str | Path, *, seed: int) -> dict:

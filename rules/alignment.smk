@@ -1,0 +1,106 @@
+"""Study 2: does a layer agree with people, what optimising it does, and what convexity has to do with it."""
+
+
+def triplets_files(wildcards):
+    return [
+        f"results/data/{name}/triplets.parquet"
+        for name in study_of(wildcards)["triplets"]
+    ]
+
+
+def item_columns(wildcards):
+    """For each set of triplets, the column of the pictures that holds its items' names."""
+    return {
+        name: config["datasets"][name]["column"]
+        for name in study_of(wildcards)["triplets"]
+    }
+
+
+rule score_alignment:
+    input:
+        activations=studied("results/activations/{dataset}/{model}"),
+        manifest=studied("results/data/{dataset}/manifest.parquet"),
+        triplets=triplets_files,
+    output:
+        "results/measures/{study}/alignment/{model}.parquet",
+    log:
+        "results/logs/measures/{study}/alignment/{model}.log",
+    wildcard_constraints:
+        study=one_of(CONVEXITIES),
+    conda:
+        "../envs/measures.yaml"
+    resources:
+        **needs("score_alignment"),
+    params:
+        code=code("alignment/score_alignment.py", "measures"),
+        options=lambda wildcards: {
+            key: study_of(wildcards)[key] for key in ("similarity", "bootstrap")
+        },
+        columns=item_columns,
+        seed=config["seed"],
+    script:
+        "../workflow_scripts/alignment/score_alignment.py"
+
+
+rule transform_layers:
+    input:
+        activations=studied("results/activations/{dataset}/{model}"),
+        manifest=studied("results/data/{dataset}/manifest.parquet"),
+        triplets=triplets_files,
+    output:
+        "results/measures/{study}/transforms/{model}.parquet",
+    log:
+        "results/logs/measures/{study}/transforms/{model}.log",
+    wildcard_constraints:
+        study=one_of(CONVEXITIES),
+    conda:
+        "../envs/torch.yaml"
+    threads: config["threads"]["dissect"]
+    resources:
+        **needs("transform_layers"),
+    params:
+        code=code("alignment/transform_layers.py", "torch"),
+        options=lambda wildcards: {
+            key: study_of(wildcards)[key]
+            for key in ("similarity", "n_neighbors", "pairs", "bootstrap")
+        }
+        | study_of(wildcards)["transforms"],
+        families=lambda wildcards: study_of(wildcards)["families"],
+        split=lambda wildcards: study_of(wildcards)["split"],
+        columns=item_columns,
+        seed=config["seed"],
+    script:
+        "../workflow_scripts/alignment/transform_layers.py"
+
+
+rule relate:
+    input:
+        convexity=lambda wildcards: [
+            f"results/measures/{wildcards.study}/convexity/{model}.parquet"
+            for model in study_of(wildcards)["models"]
+        ],
+        alignment=lambda wildcards: [
+            f"results/measures/{wildcards.study}/alignment/{model}.parquet"
+            for model in study_of(wildcards)["models"]
+        ],
+    output:
+        "results/measures/{study}/relation/all.parquet",
+    log:
+        "results/logs/measures/{study}/relation/all.log",
+    wildcard_constraints:
+        study=one_of(CONVEXITIES),
+    conda:
+        "../envs/measures.yaml"
+    resources:
+        **needs("relate"),
+    params:
+        code=code("alignment/relate.py", "measures"),
+        groups=lambda wildcards: {
+            name: catalogue.models_of(study_of(wildcards), name)
+            for name in ("pretrained", "random", "tuned")
+        }
+        | {"all": list(study_of(wildcards)["models"])},
+        bootstrap=lambda wildcards: study_of(wildcards)["bootstrap"],
+        seed=config["seed"],
+    script:
+        "../workflow_scripts/alignment/relate.py"

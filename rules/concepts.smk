@@ -1,0 +1,98 @@
+"""Study 1: what the labels add up to: counts and categories by depth, and how true they are."""
+
+RELEASES = names_of_kind("studies", kind="published_labels")
+
+
+def categories_source(wildcards):
+    """The downloaded data set that a study's category word lists come with (None: shipped, or the
+    user's own), and their file."""
+    study = study_of(wildcards)
+    categories = study["categories"]
+    if study["kind"] == "published_labels":
+        return study["dataset"], categories
+    if isinstance(categories, str):
+        return None, categories
+    return categories["from"], categories["file"]
+
+
+def categories_path(wildcards):
+    dataset, file = categories_source(wildcards)
+    return f"{DOWNLOADS}/{dataset}/{file}" if dataset else file
+
+
+def categories_file(wildcards):
+    """What the word lists depend on: their file, or the data set that they come with."""
+    dataset, file = categories_source(wildcards)
+    return f"results/data/{dataset}/manifest.parquet" if dataset else file
+
+
+rule released_labels:
+    input:
+        manifest=lambda wildcards: f"results/data/{study_of(wildcards)['dataset']}/manifest.parquet",
+    output:
+        "results/measures/{study}/labels/{model}.parquet",
+    log:
+        "results/logs/measures/{study}/labels/{model}.log",
+    wildcard_constraints:
+        study=one_of(RELEASES),
+    conda:
+        "../envs/measures.yaml"
+    resources:
+        **needs("released_labels"),
+    params:
+        code=code("concepts/read_released_labels.py", "measures"),
+        file=lambda wildcards: study_of(wildcards)["models"][wildcards.model],
+        seed=config["seed"],
+    script:
+        "../workflow_scripts/concepts/read_released_labels.py"
+
+
+rule count_concepts:
+    input:
+        labels="results/measures/{study}/labels/{model}.parquet",
+        categories=categories_file,
+    output:
+        counts="results/measures/{study}/counts/{model}.parquet",
+        shares="results/measures/{study}/shares/{model}.parquet",
+    log:
+        "results/logs/measures/{study}/counts/{model}.log",
+    conda:
+        "../envs/measures.yaml"
+    resources:
+        **needs("count_concepts"),
+    params:
+        code=code("concepts/count_concepts.py", "measures"),
+        categories=categories_path,
+        options=lambda wildcards: {
+            "bootstrap": study_of(wildcards)["bootstrap"],
+            "alpha": study_of(wildcards).get("alpha", 0.05),
+            "seed": config["seed"],
+        },
+    script:
+        "../workflow_scripts/concepts/count_concepts.py"
+
+
+rule score_truth:
+    input:
+        labels="results/measures/{study}/labels/{model}.parquet",
+        activations=probing("results/activations/{dataset}/{model}"),
+        manifests=probing("results/data/{dataset}/manifest.parquet"),
+        vocabulary=lambda wildcards: study_of(wildcards)["vocabulary"],
+    output:
+        truth="results/measures/{study}/truth/{model}.parquet",
+        neurons="results/measures/{study}/truth_neurons/{model}.parquet",
+    log:
+        "results/logs/measures/{study}/truth/{model}.log",
+    wildcard_constraints:
+        study=one_of(DISSECTIONS),
+    conda:
+        "../envs/measures.yaml"
+    resources:
+        **needs("score_truth"),
+    params:
+        code=code("concepts/score_truth.py", "measures"),
+        split=lambda wildcards: study_of(wildcards)["split"],
+        bootstrap=lambda wildcards: study_of(wildcards)["bootstrap"],
+        seed=config["seed"],
+    script:
+        "../workflow_scripts/concepts/score_truth.py"

@@ -1,0 +1,137 @@
+"""Which code a result rests on: a digest of a script and of what it uses of the library.
+
+Found in the source, import by import, those inside of functions included; nothing is run. Of a
+package only what is named is followed, so that a facade does not tie its users to all behind it.
+Comments, docstrings and layout do not count.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from strata.errors import StrataError
+
+
+class _Source:
+    """A file's imports, what it binds by them, and a digest of its code."""
+
+    def __init__(self, path: Path):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        self._tree = _Bare().visit(tree)
+        self.imports = list(_imports(self._tree))
+        self.bound = {own: (module, name) for module, name, own in self.imports if name}
+
+    @cached_property
+    def digest(self) -> str:
+        return hashlib.sha256(ast.dump(self._tree).encode()).hexdigest()
+
+
+class _Bare(ast.NodeTransformer):
+    """Leaves out docstrings, and imports that only serve annotations."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_docstring(body[0]):
+            del body[0]
+        return node
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return None
+        return self.generic_visit(node)
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _imports(tree: ast.AST) -> Iterator[tuple[str, str | None, str]]:
+    """(module, name, name here) of every import; the name is None for a whole module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None, alias.name) for alias in node.names)
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                yield node.module, alias.name, alias.asname or alias.name
+
+
+class Sources:
+    """The scripts and the library below a folder (`workflow_scripts`), as source.
+
+    A file is read once; one that changes later is not seen.
+    """
+
+    def __init__(self, folder: str | Path, library: str = "strata"):
+        self.folder, self.library = Path(folder), library
+        self._read: dict[Path, _Source] = {}
+
+    def files(self, script: str, *modules: str) -> list[Path]:
+        """The library's files that `script` (below the folder) uses, and these modules with theirs.
+
+        Raises StrataError for an import from the library that leads nowhere.
+        """
+        start = self.folder / script
+        found: dict[Path, None] = {start: None}
+        waiting = list(self._used_by(start))
+        for module in modules:
+            waiting += self._resolved(module, None, start)
+        while waiting:
+            path = waiting.pop()
+            if path not in found:
+                found[path] = None
+                waiting += self._used_by(path)
+        return sorted(found)
+
+    def digest(self, script: str, *modules: str) -> str:
+        """A digest of the code in `files`; it changes with the code, and with nothing else."""
+        found = hashlib.sha256()
+        for path in self.files(script, *modules):
+            name = path.relative_to(self.folder).as_posix()
+            found.update(f"{name}={self._source(path).digest}\n".encode())
+        return found.hexdigest()[:16]
+
+    def _source(self, path: Path) -> _Source:
+        if path not in self._read:
+            self._read[path] = _Source(path)
+        return self._read[path]
+
+    def _used_by(self, path: Path) -> Iterator[Path]:
+        for module, name, _ in self._source(path).imports:
+            yield from self._resolved(module, name, path)
+
+    def _resolved(self, module: str, name: str | None, user: Path) -> list[Path]:
+        """The file in which `name` of `module` is made; all of the module where no name is given.
+
+        What a facade only passes on is looked for where it comes from.
+        """
+        if module.partition(".")[0] != self.library:
+            return []
+        inside = self._file(f"{module}.{name}") if name else None
+        path = inside or self._file(module)
+        if path is None:
+            raise StrataError(f"{user}: imports {module}, which is not in {self.folder}")
+        if not name or inside or path.name != "__init__.py":
+            return [path]
+        bound = self._source(path).bound
+        return self._resolved(*bound[name], path) if name in bound else [path]
+
+    def _file(self, module: str) -> Path | None:
+        path = self.folder.joinpath(*module.split("."))
+        options = (path.with_suffix(".py"), path / "__init__.py")
+        return next((file for file in options if file.is_file()), None)
+
+
+def pinned(environment: str | Path) -> str:
+    """A digest of the packages and versions that a conda environment's file names."""
+    lines = (line.partition("#")[0].strip() for line in Path(environment).read_text().splitlines())
+    named = sorted(line for line in lines if "=" in line)
+    return hashlib.sha256("\n".join(named).encode()).hexdigest()[:8]
