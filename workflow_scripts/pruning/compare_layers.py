@@ -11,7 +11,7 @@ with job(snakemake):
     from strata.data.splits import shared_rows, some_rows, tasks_of
     from strata.models.encoder import load_encoder
     from strata.pruning import layer_similarities
-    from strata.pruning.cuts import similarity_measures
+    from strata.pruning.similarity import similarity_measures
     from strata.tables import write_measures
 
     torch.set_num_threads(snakemake.threads)

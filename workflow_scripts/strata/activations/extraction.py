@@ -66,16 +66,9 @@ def extract(
         ActivationCache.create(directory, len(samples), info) as cache,
         _piece_cache(cache, pieces, info) as piece_cache,
     ):
-        batches = run_batches(
-            dataset,
-            samples,
-            encoder.preprocess,
-            recorder.record,
-            device=encoder.device,
-            read=encoder.reader(dataset),
-            batch_size=batch_size,
-            log=log,
-        )
+        options = {"device": encoder.device, "read": encoder.reader(dataset)}
+        options |= {"batch_size": batch_size, "log": log}
+        batches = run_batches(dataset, samples, encoder.preprocess, recorder.record, **options)
         n = len(encoder.layers)
         for layers in batches:
             _check_finite(layers[:n], encoder.layer_names, samples[cache.written :])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,35 +21,6 @@ from strata.pruning.criteria import (
 )
 from strata.pruning.kept import CUT, kept_layers, kept_text
 from strata.tables import check_measures
-
-if TYPE_CHECKING:
-    from strata.pruning.similarity import LayerSimilarities
-
-
-def similarity_measures(
-    found: LayerSimilarities, layers: Sequence[str], *, model: str, dataset: str, seed: int
-) -> pd.DataFrame:
-    """Block influence of each layer; angular distance and CKA between places.
-
-    A place is what enters a layer (`layer_index`), or, numbered n, what leaves the last; the column
-    `other` is the second place, -1 for block influence.
-    """
-    n = len(layers)
-    places = [*layers, "output"]
-    rows = [(layers[i], i, -1, "block_influence", found.block_influence[i]) for i in range(n)]
-    for metric in ("angular_distance", "cka"):
-        matrix = getattr(found, metric)
-        rows += [
-            (places[i], i, j, metric, matrix[i, j]) for i in range(n + 1) for j in range(n + 1)
-        ]
-    table = pd.DataFrame(rows, columns=["layer", "layer_index", "other", "metric", "value"])
-    table = table.assign(model=model, dataset=dataset, concept=None, low=np.nan, high=np.nan)
-    return check_measures(table.assign(n=found.n_samples, seed=seed), f"similarity of {model}")
-
-
-def _matrix(table: pd.DataFrame, metric: str) -> np.ndarray:
-    rows = table[table["metric"] == metric]
-    return rows.pivot(index="layer_index", columns="other", values="value").to_numpy()
 
 
 def choose_cuts(
@@ -129,6 +99,11 @@ def _baselines(similarity: pd.DataFrame, n: int, keep: int) -> list[tuple[str, L
         ),
         ("cka", cka_layers(_matrix(similarity, "cka"), keep)),
     ]
+
+
+def _matrix(table: pd.DataFrame, metric: str) -> np.ndarray:
+    rows = table[table["metric"] == metric]
+    return rows.pivot(index="layer_index", columns="other", values="value").to_numpy()
 
 
 def cuts_of(table: pd.DataFrame, task: str, seed: int) -> list[Layers]:

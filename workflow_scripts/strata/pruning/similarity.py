@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from strata.models.inference import run_batches
 from strata.models.speech import frame_counts
+from strata.tables import check_measures
 
 if TYPE_CHECKING:
     import torch
@@ -63,6 +65,27 @@ def layer_similarities(
         cka=_cka(means),
         n_samples=len(samples),
     )
+
+
+def similarity_measures(
+    found: LayerSimilarities, layers: Sequence[str], *, model: str, dataset: str, seed: int
+) -> pd.DataFrame:
+    """Block influence of each layer; angular distance and CKA between places.
+
+    A place is what enters a layer (`layer_index`), or, numbered n, what leaves the last; the column
+    `other` is the second place, -1 for block influence.
+    """
+    n = len(layers)
+    places = [*layers, "output"]
+    rows = [(layers[i], i, -1, "block_influence", found.block_influence[i]) for i in range(n)]
+    for metric in ("angular_distance", "cka"):
+        matrix = getattr(found, metric)
+        rows += [
+            (places[i], i, j, metric, matrix[i, j]) for i in range(n + 1) for j in range(n + 1)
+        ]
+    table = pd.DataFrame(rows, columns=["layer", "layer_index", "other", "metric", "value"])
+    table = table.assign(model=model, dataset=dataset, concept=None, low=np.nan, high=np.nan)
+    return check_measures(table.assign(n=found.n_samples, seed=seed), f"similarity of {model}")
 
 
 class _Collected:
