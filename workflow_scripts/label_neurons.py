@@ -6,11 +6,14 @@ with job(snakemake):
     import numpy as np
 
     from strata.concepts import read_concepts
-    from strata.dissect import dissect_model
+    from strata.dissect import SoftmaxSums, dissect_model
+    from strata.inference import has_gpu, pick_device
     from strata.probing import ProbingSet
     from strata.tables import write_measures
 
-    options = dict(snakemake.params.options)
+    options, device = dict(snakemake.params.options), snakemake.params.device
+    if device == "cuda" or (device == "auto" and has_gpu()):
+        device = pick_device(device)  # a GPU for this job alone
     probing = ProbingSet.open(
         snakemake.input.manifests, snakemake.input.activations, split=options.pop("split")
     )
@@ -21,7 +24,9 @@ with job(snakemake):
         read_concepts(snakemake.input.concepts),
         model=snakemake.wildcards.model,
         dataset=probing.name,
+        sums=SoftmaxSums.load(snakemake.input.sums),
         seed=snakemake.params.seed,
+        device=device if device == "cuda" else "cpu",
         **options,
     )
     write_measures(labels, snakemake.output[0])
