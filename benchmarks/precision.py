@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from activations import ZOO, make_pictures, make_vit
 from measuring import write_results
+
+from activations import ZOO, make_pictures, make_vit
 
 PICTURES, SPEAKERS, SHOWN = 2000, 12, 64
 
@@ -56,8 +57,8 @@ def convexity_moved(full, half, labels) -> float:
 
 def labels_kept(full, half, dataset, device: str) -> float:
     """Share of neurons with the same label, CLIP's embeddings in the same precision."""
-    from strata.clip import image_embeddings, text_embeddings
     from strata.dissect import label_neurons
+    from strata.dissect.clip import image_embeddings, text_embeddings
     from strata.models.inference import PRECISIONS
 
     words = (ZOO.parents[0] / "concepts" / "microworld.txt").read_text().split("\n")

@@ -56,12 +56,37 @@ rule embed_concepts:
         "../workflow_scripts/dissect/embed_concepts.py"
 
 
+rule sum_softmax:
+    input:
+        images=probing("results/embeddings/images/{dataset}/{clip}.npy"),
+        manifests=probing("results/data/{dataset}/manifest.parquet"),
+        text="results/embeddings/concepts/{study}.npy",
+    output:
+        "results/embeddings/sums/{study}.npz",
+    log:
+        "results/logs/embeddings/{study}-sums.log",
+    wildcard_constraints:
+        study=one_of(DISSECTIONS),
+    conda:
+        "../envs/measures.yaml"
+    threads: config["threads"]["dissect"]
+    resources:
+        **needs("sum_softmax"),
+    params:
+        code=code("dissect/sum_softmax.py", "measures"),
+        similarities=lambda wildcards: study_of(wildcards)["similarities"],
+        split=lambda wildcards: study_of(wildcards)["split"],
+    script:
+        "../workflow_scripts/dissect/sum_softmax.py"
+
+
 rule label_neurons:
     input:
         activations=probing("results/activations/{dataset}/{model}"),
         images=probing("results/embeddings/images/{dataset}/{clip}.npy"),
         manifests=probing("results/data/{dataset}/manifest.parquet"),
         text="results/embeddings/concepts/{study}.npy",
+        sums="results/embeddings/sums/{study}.npz",
         concepts=lambda wildcards: concept_file(study_of(wildcards)["concept_set"]),
     output:
         "results/measures/{study}/labels/{model}.parquet",
@@ -70,16 +95,17 @@ rule label_neurons:
     wildcard_constraints:
         study=one_of(DISSECTIONS),
     conda:
-        "../envs/measures.yaml"
+        "../envs/torch.yaml"
     threads: config["threads"]["dissect"]
     resources:
-        **needs("label_neurons"),
+        **needs("label_neurons", gpu=True),
     params:
-        code=code("dissect/label_neurons.py", "measures"),
+        code=code("dissect/label_neurons.py", "torch"),
         options=lambda wildcards: {
             key: study_of(wildcards)[key]
             for key in ("similarities", "top_k", "permutations", "split")
         },
+        device=config["device"],
         seed=config["seed"],
     script:
         "../workflow_scripts/dissect/label_neurons.py"

@@ -1,11 +1,24 @@
 """Dissection against plain dense references, and on input that it must refuse."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from strata import StrataError
-from strata.dissect import SIMILARITIES, label_neurons, similarity_scores
+from strata.dissect import (
+    SIMILARITIES,
+    SoftmaxSums,
+    dissect_model,
+    label_neurons,
+    label_with_all,
+    similarity_scores,
+    softmax_sums,
+    softmax_temperatures,
+    top_images,
+)
 
 IMAGES, CONCEPTS, NEURONS, TOP = 300, 40, 12, 25
 
@@ -195,3 +208,209 @@ def test_arguments_that_do_not_fit_are_named(case, change, message):
     arguments["concepts"] = [f"word{i}" for i in range(CONCEPTS)]
     with pytest.raises(StrataError, match=message):
         label_neurons(**arguments | change)
+
+
+# --- a whole model ------------------------------------------------------------------------------
+
+WORDS = [f"word{i}" for i in range(CONCEPTS)]
+
+
+@pytest.fixture
+def layers(case):
+    """Layers of different widths, with ties and a constant neuron."""
+    draw = np.random.default_rng(1)
+    found = [
+        (f"layer{i}", draw.normal(size=(IMAGES, n)).astype(np.float32))
+        for i, n in enumerate((12, 1, 30))
+    ]
+    found[0][1][:, 2] = 0.5
+    found[2][1][:, 4] = np.maximum(found[2][1][:, 4], 0).round()
+    return found
+
+
+def whole(layers, case, similarities=SIMILARITIES, **options):
+    options = {"model": "net", "dataset": "photos", "log": lambda line: None} | options
+    return dissect_model(layers, *case[1:], WORDS, similarities=similarities, **options)
+
+
+def assert_same(first, second):
+    """Equal tables but for the last digits of scores."""
+    assert list(first) == list(second) and len(first) == len(second)
+    for column in first:
+        if column in ("value", "score", "margin"):
+            np.testing.assert_allclose(first[column], second[column], rtol=1e-5, atol=2e-5)
+        else:
+            pd.testing.assert_series_equal(first[column], second[column], check_index=False)
+
+
+@pytest.mark.parametrize("main", SIMILARITIES)
+def test_a_whole_model_is_labelled_as_layer_by_layer(case, layers, main):
+    similarities = [main, *(name for name in SIMILARITIES if name != main)]
+    found = whole(layers, case, similarities, permutations=19)
+    named = {"concept": "label", "metric": "similarity", "value": "score"}
+    for name, activations in layers:
+        options = {"n_permutations": 19}
+        alone = label_with_all(activations, *case[1:], WORDS, similarities, **options)
+        part = found[found["layer"] == name].rename(columns=named)
+        assert_same(
+            part[list(alone)].reset_index(drop=True), alone.astype(part[list(alone)].dtypes)
+        )
+
+
+@pytest.mark.parametrize("main", SIMILARITIES)
+@pytest.mark.parametrize("memory_mb", [0.05, 1])
+def test_memory_changes_no_label(case, layers, main, memory_mb):
+    options = {"similarities": [main], "permutations": 9}
+    assert_same(whole(layers, case, memory_mb=memory_mb, **options), whole(layers, case, **options))
+
+
+def test_the_order_of_layers_and_other_layers_change_nothing(case, layers):
+    found = whole(layers, case, permutations=9)
+    turned = whole(layers[::-1], case, permutations=9)
+    fewer = whole(iter(layers[:1]), case, permutations=9)
+    for part in (turned, fewer):
+        for name in set(part["layer"]):
+            one, other = (t[t["layer"] == name].drop(columns="layer_index") for t in (part, found))
+            assert_same(one.reset_index(drop=True), other.reset_index(drop=True))
+
+
+def test_more_threads_change_nothing(case, layers, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    one = whole(layers, case, permutations=9)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert_same(whole(layers, case, permutations=9), one)
+
+
+@pytest.mark.parametrize("main", SIMILARITIES)
+def test_torch_gives_the_same_labels(case, layers, main):
+    options = {"similarities": [main], "permutations": 9}
+    assert_same(whole(layers, case, backend="torch", **options), whole(layers, case, **options))
+
+
+@pytest.mark.parametrize("backend", [None, "torch"])
+def test_peaked_softmaxes_leave_no_range(case, backend):
+    """a = 40 and few concepts: products of factors would overflow and underflow float32."""
+    activations, images, _ = case
+    texts = images[:5]  # cosines up to 1
+    dense = dense_soft_wpmi(activations, images, texts, 200, a=40.0, lam=0.5)
+    options = {"top_k": 200, "parameters": {"a": 40.0, "lam": 0.5}, "backend": backend}
+    ours = similarity_scores(activations, images, texts, **options)
+    np.testing.assert_allclose(ours, dense, rtol=1e-5, atol=2e-3)
+    wpmi = {"similarity": "wpmi", "top_k": 200, "parameters": {"a": 40.0}, "backend": backend}
+    assert np.isfinite(similarity_scores(activations, images, texts, **wpmi)).all()
+
+
+def test_of_equal_activations_and_scores_the_earlier_one_wins(case):
+    _, images, texts = case
+    activations = np.tile(np.arange(IMAGES) // 10 % 3, (4, 1)).T.astype(np.float32)
+    order = np.argsort(-activations[:, 0], kind="stable")[:25]
+    assert (top_images(activations, 25) == order).all()
+    twins = np.concatenate([texts, texts])
+    names = [*WORDS, *(f"again{i}" for i in range(CONCEPTS))]
+    labels = label_neurons(case[0], images, twins, names, "cosine", memory_mb=0.05)
+    assert labels["label"].str.startswith("word").all()
+    assert [x.split(";")[0][5:] for x in labels["runner_up"]] == [x[4:] for x in labels["label"]]
+
+
+def test_top_images_of_any_order_and_type(case):
+    draw = np.random.default_rng(5)
+    for values in (
+        np.arange(500.0),
+        -np.arange(500.0),
+        draw.integers(0, 9, 500),
+        draw.normal(size=500),
+    ):
+        table = np.stack([values, values[::-1]], axis=1)
+        for k in (1, 7, 500):
+            dense = np.argsort(-table, axis=0, kind="stable")[:k].T
+            assert (top_images(table, k) == dense).all()
+            assert (top_images(np.asfortranarray(table), k, memory_mb=0.001) == dense).all()
+
+
+# --- row sums of the softmax --------------------------------------------------------------------
+
+
+def test_sums_are_those_of_the_dense_matrix(case):
+    similar = dense_similarity(*case[1:])
+    sums = softmax_sums(*case[1:], [10.0, 2.0], memory_mb=0.01)
+    for a in (2.0, 10.0):
+        np.testing.assert_allclose(sums.of(a), np.exp(a * similar).sum(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(sums.least, similar.min(axis=1), atol=1e-5)
+    np.testing.assert_allclose(sums.greatest, similar.max(axis=1), atol=1e-5)
+    assert softmax_temperatures(SIMILARITIES) == [2.0, 10.0]
+    assert softmax_temperatures(["cosine"]) == []
+
+
+def test_sums_from_a_file_give_the_same_labels(case, layers, tmp_path):
+    softmax_sums(*case[1:], softmax_temperatures(SIMILARITIES)).save(tmp_path / "sums.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["sums.npz"]
+    sums = SoftmaxSums.load(tmp_path / "sums.npz")
+    assert_same(whole(layers, case, sums=sums, permutations=9), whole(layers, case, permutations=9))
+
+
+def test_sums_that_do_not_fit_are_refused(case, layers, tmp_path):
+    images, texts = case[1:]
+    other = images.copy()
+    other[7, 0] += 0.1
+    wrong = {
+        "of 299 images, not 300": softmax_sums(images[:-1], texts, [2.0, 10.0]),
+        "of 39 concepts, not 40": softmax_sums(images, texts[:-1], [2.0, 10.0]),
+        "of other embeddings": softmax_sums(other, texts, [2.0, 10.0]),
+        "none for a = 2 .they hold: 10": softmax_sums(images, texts, [10.0]),
+    }
+    for message, sums in wrong.items():
+        with pytest.raises(StrataError, match=f"net on photos: softmax sums: {message}"):
+            whole(layers, case, sums=sums)
+    (tmp_path / "sums.npz").write_bytes(b"no archive")
+    with pytest.raises(StrataError, match=r"sums\.npz: not a file of softmax sums"):
+        SoftmaxSums.load(tmp_path / "sums.npz")
+
+
+# --- errors of a model --------------------------------------------------------------------------
+
+
+def test_errors_name_the_model_and_the_layer(case, layers):
+    layers[2][1][17, 5] = np.inf
+    with pytest.raises(
+        StrataError, match=r"net on photos, layer layer2: activations: unit 5 .* 17"
+    ):
+        whole(layers, case)
+    layers[2][1][17, 5] = -np.inf
+    with pytest.raises(StrataError, match=r"layer layer2: activations: unit 5 is NaN .* sample 17"):
+        whole(layers, case, ["cosine"])
+    with pytest.raises(StrataError, match="layer layer0: activations have 299 images"):
+        whole([("layer0", layers[0][1][1:])], case)
+    with pytest.raises(StrataError, match="net on photos: no layers"):
+        whole([], case)
+
+
+def test_a_top_k_that_is_too_large_is_told_before_any_layer_is_read(case):
+    def unread():
+        raise AssertionError("a layer was read")
+        yield
+
+    with pytest.raises(StrataError, match="net on photos: soft_wpmi: top_k is 301"):
+        whole(unread(), case, ["soft_wpmi"], top_k=301)
+
+
+def test_devices(case, layers):
+    with pytest.raises(StrataError, match="'tpu' is unknown"):
+        whole(layers, case, ["cosine"], device="tpu")
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        assert_same(whole(layers, case, device="cuda"), whole(layers, case))
+    else:
+        with pytest.raises(StrataError, match="no CUDA device"):
+            whole(layers, case, ["cosine"], device="cuda")
+        assert_same(whole(layers, case, device="auto"), whole(layers, case))
+
+
+def test_labelling_on_the_cpu_loads_no_torch():
+    code = (
+        "import sys, numpy as np; import strata.dissect as d;"
+        "assert not {'torch', 'numba'} & set(sys.modules);"
+        "x = np.random.default_rng(0).normal(size=(60, 8)).astype('f4');"
+        "d.label_neurons(x, x, x[:9], list('abcdefghi'), top_k=5);"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

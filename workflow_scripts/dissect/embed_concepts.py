@@ -8,8 +8,8 @@ with job(snakemake):
     import numpy as np
     import torch
 
-    from strata.clip import text_embeddings
     from strata.data.words import read_concepts
+    from strata.dissect.clip import text_embeddings
 
     torch.set_num_threads(snakemake.threads)
     embeddings = text_embeddings(

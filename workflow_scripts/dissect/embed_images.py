@@ -8,8 +8,8 @@ with job(snakemake):
     import numpy as np
     import torch
 
-    from strata.clip import image_embeddings
     from strata.data import open_dataset
+    from strata.dissect.clip import image_embeddings
 
     torch.set_num_threads(snakemake.threads)
     embeddings = image_embeddings(

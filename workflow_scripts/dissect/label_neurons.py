@@ -7,7 +7,8 @@ with job(snakemake):
 
     from strata.activations.probing import ProbingSet
     from strata.data.words import read_concepts
-    from strata.dissect import dissect_model
+    from strata.dissect import SoftmaxSums, dissect_model
+    from strata.models.inference import pick_device
     from strata.tables import write_measures
 
     options = dict(snakemake.params.options)
@@ -21,7 +22,9 @@ with job(snakemake):
         read_concepts(snakemake.input.concepts),
         model=snakemake.wildcards.model,
         dataset=probing.name,
+        sums=SoftmaxSums.load(snakemake.input.sums),
         seed=snakemake.params.seed,
+        device=pick_device(snakemake.params.device),
         **options,
     )
     write_measures(labels, snakemake.output[0])

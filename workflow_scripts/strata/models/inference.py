@@ -34,8 +34,10 @@ def pick_device(device: str = "auto") -> str:
     """The torch device for "auto" (CUDA when there), "cpu" or "cuda".
 
     With CUDA this process has a GPU for itself from now on (`claim`), which is torch's current one.
-    Raises StrataError for CUDA on a machine without it.
+    Torch is only loaded where there may be a GPU. Raises StrataError for CUDA on a machine without.
     """
+    if device == "cpu" or (device == "auto" and not has_gpu()):
+        return "cpu"
     import torch
 
     if device == "auto":
@@ -48,8 +50,8 @@ def pick_device(device: str = "auto") -> str:
 
 
 def has_gpu() -> bool:
-    """Whether this machine has NVIDIA's driver, without importing torch."""
-    return Path("/dev/nvidiactl").exists()
+    """Whether this machine has NVIDIA's driver (Linux's, or that of WSL), without loading torch."""
+    return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg"))
 
 
 @cache

@@ -1,0 +1,106 @@
+"""sum_k log(base + rate_k S_kc) of many neurons at once, by products that float32 can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from strata.dissect.kernels import compiled, multiply
+
+_BLOCK = 1024  # images at a time: with some 500 concepts they stay in the cache
+# Take the logarithm before the largest possible |log| of a product reaches 87.
+_LOG_LIMIT = 80.0
+_ROUND_LIMIT = 30.0
+
+
+class Round(NamedTuple):
+    """Factors of one block of images, by row of the table: row j's are starts[j]:starts[j + 1].
+
+    `image` is counted from the block's first; a factor is base + rate * exp(a P). `flush` says that
+    the products so far must be turned into logarithms before.
+    """
+
+    images: slice
+    starts: np.ndarray
+    image: np.ndarray
+    rate: np.ndarray
+    flush: bool
+
+
+class Plan(NamedTuple):
+    """All factors of a table of `n_rows` neurons (and draws), in rounds of at most `block` images:
+    8 bytes a factor, held for the whole pass. The same by rank: factor k of row j is base + rate_k
+    exp(a P) / totals, of image positions[j, k]."""
+
+    n_rows: int
+    block: int
+    a: float
+    base: float
+    rounds: list[Round]
+    positions: np.ndarray
+    rate: np.ndarray
+    totals: np.ndarray
+
+
+def make_plan(positions, n_images, a, base, rate, totals, least, greatest) -> Plan:
+    """The factors base + rate_k / total exp(a P) of images `positions` (rows, k), of `n_images`.
+
+    `totals` are the sums of exp(a P) by image, `least` and `greatest` bound its P.
+    """
+    block = min(max(_BLOCK, n_images // 16), 4 * _BLOCK)
+    block_of, rounds = positions // block, []
+    order = np.argsort(block_of, axis=None, kind="stable")  # by block, then row, then rank
+    row, rank = np.unravel_index(order, positions.shape)
+    image = positions.ravel()[order]
+    factor = rate[rank] / totals[image]
+    ends = [np.log(base + factor * np.exp(a * x[image].astype(float))) for x in (least, greatest)]
+    size = np.abs(ends).max(axis=0)
+    bound = np.zeros(len(positions))
+    edges = np.searchsorted(block_of.ravel()[order], np.arange(-(-n_images // block) + 1))
+    for number, pairs in enumerate(map(slice, edges[:-1], edges[1:])):
+        images = slice(number * block, min((number + 1) * block, n_images))
+        for now in _rounds(row[pairs], size[pairs]):
+            chosen = np.arange(pairs.start, pairs.stop)[now]
+            growth = np.bincount(row[chosen], size[chosen], len(positions))
+            flush = bool((bound + growth).max() > _LOG_LIMIT)
+            bound = growth if flush else bound + growth
+            starts = np.searchsorted(row[chosen], np.arange(len(positions) + 1))
+            local = (image[chosen] - images.start).astype(np.int32)
+            rounds.append(Round(images, starts, local, factor[chosen].astype(np.float32), flush))
+    return Plan(len(positions), block, a, base, rounds, positions, rate, totals)
+
+
+def _rounds(row: np.ndarray, size: np.ndarray) -> Iterator[np.ndarray]:
+    """Which factors to apply at once: a row's multiply to at most exp(_ROUND_LIMIT + one)."""
+    added = np.cumsum(size)
+    first = np.searchsorted(row, row)  # each factor's row's first factor
+    number = ((added - (added - size)[first]) / _ROUND_LIMIT).astype(int)
+    for i in range(number.max() + 1 if len(number) else 0):
+        yield number == i
+
+
+def log_products(similar: Callable, width: int, plan: Plan) -> np.ndarray:
+    """sum_k log(base + rate_k S_kc), float32 (rows, width), of `width` concepts.
+
+    `similar(images)` gives their cosines P (images, width) with a slice of the images.
+    """
+    products = np.ones((plan.n_rows, width), dtype=np.float32)
+    logs, at = None, None
+    scaled = np.empty((plan.block, width), dtype=np.float32)
+    for images, starts, image, rate, flush in plan.rounds:
+        if flush:
+            logs = _flush(products, logs)
+            products = np.ones_like(logs)
+        if images != at:
+            at, block = images, scaled[: images.stop - images.start]
+            np.exp(np.multiply(similar(images), np.float32(plan.a), out=block), out=block)
+        compiled(multiply)(products, block, starts, image, np.float32(plan.base), rate)
+    return _flush(products, logs)
+
+
+def _flush(products: np.ndarray, logs: np.ndarray | None) -> np.ndarray:
+    """The logarithm of `products`, whose memory it takes, added to those before."""
+    np.log(products, out=products)
+    return products if logs is None else np.add(logs, products, out=logs)
