@@ -25,7 +25,7 @@ STAGES = (
 )
 SHARED = ("compat", "errors", "sources", "stats", "tables", "threads")
 FILES = sorted(LIBRARY.rglob("*.py"))
-LINES, SCREEN = 400, 60
+LINES, SCREEN = 400, 66
 
 
 def name_of(path: Path) -> str:
