@@ -14,14 +14,18 @@ SECONDS = {rule: seconds / jobs for rule, (jobs, seconds) in MEASURED["rules"].i
 UNKNOWN = 5.0  # a rule that the embedded study does not have
 
 
-def in_words(seconds: float) -> str:
+def in_words(seconds: float, about: str = "") -> str:
     """Seconds, as exact as an estimate is."""
     minutes = round(seconds / 60)
     if minutes < 1:
         return "less than a minute"
     if minutes < 100:
-        return f"{minutes} minute{'s' if minutes > 1 else ''}"
-    return f"{seconds / 3600:.0f} hours"
+        return f"{about}{minutes} minute{'s' if minutes > 1 else ''}"
+    return f"{about}{seconds / 3600:.0f} hours"
+
+
+def about(seconds: float) -> str:
+    return in_words(seconds, "about ")
 
 
 def beforehand(stats: dict[str, int], cores: int) -> float:
@@ -80,6 +84,6 @@ if __name__ == "__main__":  # before the set-up; `make figures`, or `paper` and 
     else:
         cores = len(os.sched_getaffinity(0))
         jobs = {rule: count for rule, (count, _) in MEASURED["rules"].items()}
-        line += f"about {in_words(beforehand(jobs, cores))} on {cores} cores"
+        line += f"{about(beforehand(jobs, cores))} on {cores} cores"
         line += ", after some minutes of set-up"
     print(line, flush=True)

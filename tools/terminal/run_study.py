@@ -6,6 +6,7 @@ usage: run_study.py paper|figures [options of snakemake]
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -18,11 +19,16 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from estimate import ROOT, TimeLeft, beforehand, in_words
+from estimate import ROOT, TimeLeft, about, beforehand, in_words
 
 RESULTS = ROOT / "results"
 PDF, FIGURES, REPORT = (RESULTS / name for name in ("paper/strata.pdf", "figures", "report.html"))
-SAID = RESULTS / "logs/snakemake.log"
+SAID = RESULTS / time.strftime("logs/snakemake/%Y-%m-%dT%H%M%S.log")
+WHERE = re.compile(r'\w+ in file ".*", line \d+:$|  File "')
+
+
+def count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def stamp(path: Path) -> tuple[int, int] | None:
@@ -85,15 +91,15 @@ class Run:
                 self.errors.append(told["message"])
 
     def plan(self, stats: dict[str, int]) -> None:
-        jobs = {rule: count for rule, count in stats.items() if rule != "total"}
+        jobs = {rule: number for rule, number in stats.items() if rule != "total"}
         self.total, self.time = stats["total"], TimeLeft(jobs, self.cores)
-        figures = sum(count for rule, count in jobs.items() if rule.startswith("plot_"))
+        figures = sum(number for rule, number in jobs.items() if rule.startswith("plot_"))
         what = "the PDF, " if "paper" in jobs else ""
-        what += f"{figures} figure{'s' if figures > 1 else ''} and " if figures else ""
-        line = f"Making {what}the report in {RESULTS}: {self.total} steps"
+        what += f"{count(figures, 'figure')} and " if figures else ""
+        line = f"Making {what}the report in {RESULTS}: {count(self.total, 'step')}"
         if self.embedded:
-            line += f", about {in_words(beforehand(jobs, self.cores))}"
-        self.say(f"{line} on {self.cores} core{'s' if self.cores > 1 else ''}")
+            line += f", {about(beforehand(jobs, self.cores))}"
+        self.say(f"{line} on {count(self.cores, 'core')}")
 
     def start(self, told: dict) -> None:
         log = ROOT / (told["log"] or [SAID])[0]
@@ -118,8 +124,8 @@ class Run:
         """The part of the work that is done, steps and time left, and what runs now."""
         jobs = sorted(list(self.running.values()), key=lambda job: job.started)
         running = [(job.rule, job.seconds) for job in jobs]
-        numbers = f"{self.done} of {self.total} steps"
-        numbers += f", about {in_words(self.time.left(running))} left"
+        numbers = f"{self.done} of {count(self.total, 'step')}"
+        numbers += f", {about(self.time.left(running))} left" if self.done < self.total else ""
         now = ", ".join(
             job.name + (f" for {in_words(job.seconds)}" if job.seconds > 60 else "") for job in jobs
         )
@@ -209,15 +215,18 @@ def make_report(command: list[str], changed: bool) -> str:
 def explain(run: Run) -> None:
     """Why it failed; the failed jobs' own words are the last."""
     if run.total:
-        run.say(f"{run.done} of {run.total} steps are done and stay done.")
+        run.say(f"{run.done} of {count(run.total, 'step')} are done and stay done.")
     if run.failed:
         for job in run.failed.values():
             run.say(f"\n{job.name} failed:")
             for line in job.last_words():
                 run.say(line)
     else:
-        words = run.errors or SAID.read_text(errors="replace").strip().splitlines()[-5:]
-        run.say("\n".join([*words, str(SAID)]))
+        told = "\n".join(run.errors) or SAID.read_text(errors="replace")
+        # Neither where in the Snakefile it was found out, nor its way through Snakemake.
+        lines = [line for line in told.splitlines() if line.strip() and not WHERE.match(line)]
+        whole = run.errors and "Traceback" not in told
+        run.say("\n".join([*(lines if whole else lines[-1:]), str(SAID)]))
 
 
 def find_tex() -> str:
