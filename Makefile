@@ -6,18 +6,20 @@ PYTHONHASHSEED ?= 0
 export PATH := $(if $(filter /%,$(VENV)),,$(CURDIR)/)$(VENV)/bin:$(PATH)
 export PYTHONHASHSEED
 
-.PHONY: paper figures report test lint bench clean help
+.PHONY: paper figures report venv test lint bench clean help
 .NOTPARALLEL:
 
 help:
 	@echo "make paper    everything: PDF, figures, report; STUDY=studies/photos.yaml for another study"
 	@echo "make figures  without LaTeX"
-	@echo "make test | lint | bench | clean"
+	@echo "make test | lint | bench | venv | clean"
 
 paper figures: welcome $(READY)
 	@python tools/terminal/run_study.py $@ $(if $(STUDY),--configfile $(STUDY))
 
 report: paper
+
+venv: $(READY)
 
 test: $(READY) tex lint
 	pytest

@@ -78,7 +78,7 @@ def commands_without(folder: Path, *names: str) -> str:
 def copy(tmp_path_factory) -> Workflow:
     """A copy in a folder that a shell would take to pieces, on a machine without TeX or apt."""
     folder = tmp_path_factory.mktemp("terminal") / "Año Nuevo (v2)/my strata's"
-    path = commands_without(folder.parents[1] / "bin", "latexmk", "kpsewhich", "apt-get")
+    path = commands_without(folder.parents[1] / "bin", "latexmk", "tectonic", "apt-get")
     return Workflow(folder, PATH=path, TMPDIR=str(folder.parent))
 
 
@@ -140,6 +140,17 @@ def test_without_latex_all_but_the_pdf_is_made_and_the_last_line_says_the_way_ou
     assert "no PDF" in last and "PATH" in last and "apt-get install" in last
     assert (results / "report.html").exists() and (results / "paper/generated").exists()
     assert not (results / "paper/strata.pdf").exists()
+
+
+def test_conda_s_tectonic_typesets_where_there_is_no_latexmk(copy, little, tmp_path):
+    study, _ = little
+    stub(tmp_path / "tectonic", "echo %PDF-1.5 >main.pdf; touch main.log")
+    command = f"python tools/terminal/run_study.py paper --cores 1 --configfile '{study}'"
+    first, *_, last = copy.shell(f"PATH=$PATH:'{tmp_path}' {command}").splitlines()
+    pdf = copy.path("results/paper/strata.pdf")
+    assert first.startswith("Making the PDF and the report")
+    assert last.startswith(f"The paper is {pdf}, the figures are in ")
+    assert pdf.read_text() == "%PDF-1.5\n"
 
 
 def test_what_is_up_to_date_is_not_made_again(copy, little):

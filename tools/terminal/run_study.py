@@ -68,7 +68,7 @@ class Run:
     def __init__(self, options: list[str], say):
         self.say = say
         self.embedded = not {"--configfile", "--config"} & set(options)
-        self.cores, self.total, self.done = 1, 0, 0
+        self.cores, self.total, self.done, self.stopped = 1, 0, 0, False
         self.running: dict[int, Job] = {}
         self.failed: dict[int, Job] = {}
         self.errors: list[str] = []
@@ -94,9 +94,10 @@ class Run:
         jobs = {rule: number for rule, number in stats.items() if rule != "total"}
         self.total, self.time = stats["total"], TimeLeft(jobs, self.cores)
         figures = sum(number for rule, number in jobs.items() if rule.startswith("plot_"))
-        what = "the PDF, " if "paper" in jobs else ""
-        what += f"{count(figures, 'figure')} and " if figures else ""
-        line = f"Making {what}the report in {RESULTS}: {count(self.total, 'step')}"
+        what = ["the PDF"] if "paper" in jobs else []
+        what += [count(figures, "figure")] if figures else []
+        what = f"{', '.join(what)} and the report" if what else "the report"
+        line = f"Making {what} in {RESULTS}: {count(self.total, 'step')}"
         if self.embedded:
             line += f", {about(beforehand(jobs, self.cores))}"
         self.say(f"{line} on {count(self.cores, 'core')}")
@@ -116,7 +117,7 @@ class Run:
 
     def fail(self, told: dict) -> None:
         job = self.running.pop(told["jobid"], None)
-        if job and told["jobid"] not in self.failed:
+        if job and not self.stopped and told["jobid"] not in self.failed:
             self.failed[told["jobid"]] = job
             self.say(f"Failed: {job.name}; what does not depend on it goes on")
 
@@ -199,7 +200,7 @@ def watch(command: list[str], run: Run, display) -> int:
                     display.show()
                 return process.wait()
             except KeyboardInterrupt:  # Snakemake has heard it as well, and ends its jobs
-                display.say("Stopping; what is done stays done")
+                run.stopped = True
 
 
 def make_report(command: list[str], changed: bool) -> str:
@@ -215,8 +216,12 @@ def make_report(command: list[str], changed: bool) -> str:
 def explain(run: Run) -> None:
     """Why it failed; the failed jobs' own words are the last."""
     if run.total:
-        run.say(f"{run.done} of {count(run.total, 'step')} are done and stay done.")
-    if run.failed:
+        run.say(
+            f"{run.done} of {count(run.total, 'step')} done; the next start goes on from there."
+        )
+    if run.stopped:
+        run.say("Stopped.")
+    elif run.failed:
         for job in run.failed.values():
             run.say(f"\n{job.name} failed:")
             for line in job.last_words():
