@@ -1,27 +1,33 @@
 # make paper: from nothing to results/paper/strata.pdf     make test: everything tested
 PYTHON ?= python3
-VENV := .venv
-RUN := $(VENV)/bin
+READY := $(shell tools/make-venv --where)
+VENV := $(patsubst %/,%,$(dir $(READY)))
 PYTHONHASHSEED ?= 0
-export PATH := $(CURDIR)/$(RUN):$(PATH)
+export PATH := $(if $(filter /%,$(VENV)),,$(CURDIR)/)$(VENV)/bin:$(PATH)
 export PYTHONHASHSEED
 
-.PHONY: paper test lint bench clean help
+.PHONY: paper figures report venv test lint bench clean help
+.NOTPARALLEL:
 
 help:
-	@echo "make paper | test | lint | bench | clean"
+	@echo "make paper    everything: PDF, figures, report; STUDY=studies/photos.yaml for another study"
+	@echo "make figures  without LaTeX"
+	@echo "make test | lint | bench | venv | clean"
 
-paper: $(VENV)/.ready tex
-	snakemake --cores all --quiet progress rules
-	@echo "The paper is $(CURDIR)/results/paper/strata.pdf"
+paper figures: welcome $(READY)
+	@python tools/terminal/run_study.py $@ $(if $(STUDY),--configfile $(STUDY))
 
-test: $(VENV)/.ready tex lint
+report: paper
+
+venv: $(READY)
+
+test: $(READY) tex lint
 	pytest
 
-lint: $(VENV)/.ready
+lint: $(READY)
 	ruff check . && ruff format --check . && snakefmt --check Snakefile rules && snakemake --lint
 
-bench: $(VENV)/.ready
+bench: $(READY)
 	python benchmarks/dissect.py
 	python benchmarks/activations.py
 	python benchmarks/convexity.py
@@ -29,12 +35,15 @@ bench: $(VENV)/.ready
 	python benchmarks/precision.py
 	python benchmarks/scale.py
 
-.PHONY: tex
+.PHONY: tex welcome
 tex:
 	@tools/install-tex
 
-$(VENV)/.ready: requirements.txt pyproject.toml
-	@tools/make-venv $(PYTHON) $(VENV)
+welcome:
+	@[ -e $(READY) ] || $(PYTHON) tools/terminal/estimate.py "$(MAKECMDGOALS)" "$(STUDY)" 2>/dev/null || true
+
+$(READY): requirements.txt pyproject.toml
+	@tools/make-venv $(PYTHON)
 
 clean:
 	rm -rf results/* .snakemake && git checkout -- results 2>/dev/null || true

@@ -16,8 +16,9 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 
 import numpy as np
 import yaml
-from activations import make_pictures, make_vit
 from measuring import peak_mib, write_results
+
+from activations import make_pictures, make_vit
 
 ROOT = Path(__file__).parents[1]
 IMAGES, WORDS = 50_000 + 63_305, 20_000  # ImageNet's validation pictures and Broden's; 20k.txt

@@ -9,15 +9,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _PARTS = (
+    "Makefile",
     "Snakefile",
     "config.yaml",
     "envs",
     "paper",
     "profiles",
+    "pyproject.toml",
+    "requirements.txt",
     "resources",
     "rules",
     "studies",
     "tests/workflow",
+    "tools",
     "workflow_scripts",
 )
 

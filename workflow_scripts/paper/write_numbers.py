@@ -9,7 +9,6 @@ with job(snakemake):
     from strata import paper
     from strata.data.words import read_concepts
     from strata.figures.models import describe_models
-    from strata.paper.text import listed, study_text
     from strata.tables import read_measures
 
     params, values = snakemake.params, paper.method_values()
@@ -28,7 +27,7 @@ with job(snakemake):
             path = entry.get("path", f"results/concepts/{study['concept_set']}.txt")
             values[paper.macro_name(name, "concepts")] = len(read_concepts(path))
         tables.append(f"\\newcommand{{\\{paper.macro_name('table', name)}}}{{{table}}}\n")
-        told = study_text(name, study, styles)
+        told = paper.study_text(name, study, styles)
         sections.append(paper.study_section(name, study, params.written, told))
         appendices.append(paper.appendix(name, study, styles))
     cards = [json.loads(Path(path).read_text()) for path in snakemake.input.cards]
@@ -39,7 +38,7 @@ with job(snakemake):
     values["StrataSeed"] = params.seed
     own = [study["title"] for name, study in params.studies.items() if name not in params.written]
     if own:
-        values["StrataOwnStudies"] = paper.Verbatim(listed(own))
+        values["StrataOwnStudies"] = paper.Verbatim(paper.listed(own))
     if cards:
         tables.append(f"\\newcommand{{\\TableCards}}{{{paper.cards_table(cards)}}}\n")
     Path(snakemake.output.numbers).write_text(paper.macros(values))

@@ -12,9 +12,39 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from strata.data.factors import COLORS, KINDS, OBJECTS, POSITIONS, SIZES, TEXTURES, sample_factors
+from strata.data.factors import (
+    COLORS,
+    FAMILIES,
+    KIND_OF,
+    KINDS,
+    OBJECTS,
+    POSITIONS,
+    SIZES,
+    TEXTURES,
+    sample_factors,
+)
 from strata.data.rendering import render
 from strata.errors import StrataError
+
+# The world's face: its factors and their pictures come from their own modules.
+__all__ = [
+    "COLORS",
+    "FAMILIES",
+    "KINDS",
+    "KIND_OF",
+    "OBJECTS",
+    "POSITIONS",
+    "SIZES",
+    "TEXTURES",
+    "background_phrase",
+    "caption",
+    "make_microworld",
+    "render",
+    "sample_factors",
+    "short_caption",
+    "vocabulary",
+    "with_article",
+]
 
 
 def caption(row, draw: np.random.Generator, by_kind: float = 0.25) -> str:

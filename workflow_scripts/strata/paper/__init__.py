@@ -1,10 +1,23 @@
 """The paper as LaTeX, written from the measures: its numbers, tables and sections."""
 
-from strata.paper.latex import macro_name, macros
+from strata.paper.cards import card_values, cards_table
+from strata.paper.concepts import method_values
+from strata.paper.latex import Verbatim, latex_error, macro_name, macros
 from strata.paper.numbers import numbers_of
+from strata.paper.sections import appendix, study_section
+from strata.paper.text import listed, study_text
 
 __all__ = [
+    "Verbatim",
+    "appendix",
+    "card_values",
+    "cards_table",
+    "latex_error",
+    "listed",
     "macro_name",
     "macros",
+    "method_values",
     "numbers_of",
+    "study_section",
+    "study_text",
 ]

@@ -1,0 +1,40 @@
+"""What each rule took in the last complete run here, as costs.json keeps it.
+
+usage: rm -r results .snakemake; make paper; python tools/terminal/measure_costs.py
+"""
+
+import base64
+import functools
+import json
+from pathlib import Path
+
+from estimate import ROOT
+
+jobs, made_by = {}, {}  # by Snakemake's number of the job; by file
+for record in (ROOT / ".snakemake/metadata").rglob("*"):
+    if record.is_file():
+        told = json.loads(record.read_text())
+        jobs[told["job_hash"]] = told
+        path = base64.b64decode(str(record.relative_to(ROOT / ".snakemake/metadata"))).decode()
+        made_by[path] = told["job_hash"]
+
+
+def seconds(job: int) -> float:
+    return jobs[job]["endtime"] - jobs[job]["starttime"]
+
+
+@functools.cache
+def chain(job: int) -> float:
+    """Seconds until a job is done, however many cores there are."""
+    before = {made_by[path] for path in jobs[job]["input"] if path in made_by}
+    return seconds(job) + max(map(chain, before), default=0)
+
+
+rules: dict[str, list] = {}
+for number, job in jobs.items():
+    entry = rules.setdefault(job["rule"], [0, 0.0])
+    rules[job["rule"]] = [entry[0] + 1, round(entry[1] + seconds(number), 1)]
+lines = ",\n".join(f'    "{rule}": {json.dumps(entry)}' for rule, entry in sorted(rules.items()))
+longest = round(max(map(chain, jobs)))
+target = Path(__file__).with_name("costs.json")
+target.write_text(f'{{\n  "longest_chain": {longest},\n  "rules": {{\n{lines}\n  }}\n}}\n')
