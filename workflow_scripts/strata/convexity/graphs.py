@@ -40,24 +40,12 @@ def neighbor_graph(features: np.ndarray, n_neighbors: int = 10) -> NeighborGraph
     StrataError
         `features` has not two dimensions, NaN or infinite values, or at most `n_neighbors` samples.
     """
-    from strata.convexity.neighbors import nearest
+    from strata.convexity.neighbors import nearest, symmetric_rows
 
     features = _checked(features, n_neighbors)
     neighbors, distances = nearest(features, n_neighbors)
-    n = len(features)
-    rows = np.repeat(np.arange(n), n_neighbors)
-    columns, weights = neighbors.ravel(), distances.ravel()
-    columns = columns.astype(np.int64)
-    low, high = np.minimum(rows, columns), np.maximum(rows, columns)
-    edges, first = np.unique(low * n + high, return_index=True)
-    low, high, weights = edges // n, edges % n, weights[first]
-    starts, ends = np.concatenate([low, high]), np.concatenate([high, low])
-    order = np.lexsort((ends, starts))
-    indptr = np.zeros(n + 1, dtype=np.int64)
-    np.cumsum(np.bincount(starts, minlength=n), out=indptr[1:])
-    both = np.concatenate([weights, weights])[order]
-    occurrences = np.bincount(columns, minlength=n)
-    return NeighborGraph(indptr, ends[order].astype(np.int32), both, occurrences)
+    occurrences = np.bincount(neighbors.ravel(), minlength=len(features))
+    return NeighborGraph(*symmetric_rows(neighbors, distances), occurrences)
 
 
 def _checked(features: np.ndarray, n_neighbors: int) -> np.ndarray:
@@ -74,7 +62,8 @@ def _checked(features: np.ndarray, n_neighbors: int) -> np.ndarray:
     bad = ~np.isfinite(features).all(axis=1)
     if bad.any():
         raise StrataError(f"features: sample {int(bad.argmax())} is NaN or infinite")
-    return features - features.mean(axis=0)
+    features -= features.mean(axis=0)
+    return features
 
 
 def component_sizes(graph: NeighborGraph) -> np.ndarray:
