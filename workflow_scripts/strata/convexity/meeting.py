@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from strata.convexity.balls import Balls, ball_of, best_radii, empty_balls, grow
 from strata.convexity.graphs import NeighborGraph
 from strata.convexity.search import (
     Edges,
@@ -26,16 +27,12 @@ from strata.convexity.search import (
     edges_of,
     end,
     radius,
-    search,
     settle,
     share_inside,
     workspace,
 )
 from strata.convexity.shortest_paths import in_parallel, score_paths
 
-_LEAST, _MOST = 32, 1024  # vertices that a ball may have, by the number of pairs
-_PROBES = 8  # searches that say how long paths are
-_SHARE = 0.9  # of the pairs, whose paths two balls together should cover
 _SOURCES = 64  # per task
 _AGAIN = -1.0  # score of a pair that needs a search of its own
 
@@ -45,21 +42,6 @@ class _Near(NamedTuple):
 
     edges: Edges
     shortest: np.ndarray
-
-
-class _Balls(NamedTuple):
-    """What is near each sample, (samples, most): vertices, their distances, the positions of the
-    next vertices on the way to the sample (-1 for itself), whether another way is as short; and
-    (samples,) the numbers of vertices and of their edges, and the radius.
-    """
-
-    vertices: np.ndarray
-    distances: np.ndarray
-    towards: np.ndarray
-    doubtful: np.ndarray
-    sizes: np.ndarray
-    n_edges: np.ndarray
-    radii: np.ndarray
 
 
 def score_concepts(
@@ -74,17 +56,16 @@ def score_concepts(
     first = last - np.repeat(sizes, sizes)
     start = np.concatenate([[0], np.cumsum(sizes**2)])
     rows = np.repeat(start[:-1], sizes) + (np.arange(len(members)) - first) * (last - first)
-    most = int(np.clip(2 * len(graph.indices) / sizes.max(), _LEAST, _MOST))
-    wide = _half_way(edges, members, first, last)
-    balls, scores = _empty(len(members), most), np.ones(start[-1])
+    wide, far = best_radii(edges, near.shortest, members, first, last)
+    balls, scores = empty_balls(edges, len(members), sizes.max()), np.ones(start[-1])
 
-    def grow(piece: slice) -> None:
-        _grow(edges, members[piece], wide, _Balls(*(array[piece] for array in balls)))
+    def around(piece: slice) -> None:
+        grow(edges, members[piece], wide, Balls(*(array[piece] for array in balls)))
 
     def join(piece: slice) -> None:
-        _join(near, codes, members, piece.start, piece.stop, first, last, rows, wide, balls, scores)
+        _join(near, codes, members, piece.start, piece.stop, first, last, rows, far, balls, scores)
 
-    in_parallel(grow, len(members), _SOURCES)
+    in_parallel(around, len(members), _SOURCES)
     in_parallel(join, len(members), _SOURCES)
     found = [
         part.reshape(m, m) for part, m in zip(np.split(scores, start[1:-1]), sizes, strict=True)
@@ -99,78 +80,11 @@ def score_concepts(
     return found
 
 
-def _half_way(edges: Edges, members: np.ndarray, first: np.ndarray, last: np.ndarray) -> float:
-    """Half the length of most paths between a concept's members, by searches from a few samples."""
-    lengths = np.full((_PROBES, int((last - first).max())), np.nan)
-    probed = np.linspace(0, len(members) - 1, _PROBES).astype(np.int64)
-    in_parallel(
-        lambda piece: _probe(edges, members, first, last, probed[piece], lengths[piece]), _PROBES, 2
-    )
-    known = lengths[np.isfinite(lengths)]
-    return float(np.quantile(known, _SHARE)) / 2 if len(known) else 0.0
-
-
-def _empty(n: int, most: int) -> _Balls:
-    shape = (n, most)
-    return _Balls(
-        np.empty(shape, np.int32),
-        np.empty(shape),
-        np.empty(shape, np.int32),
-        np.empty(shape, np.bool_),
-        np.zeros(n, np.int32),
-        np.zeros(n, np.int64),
-        np.empty(n),
-    )
-
-
 # --- compiled -----------------------------------------------------------------------------------
 
 
 @compiled
-def _probe(edges, members, first, last, probed, lengths):
-    """Lengths of the paths from members number `probed` to those of their concepts."""
-    work = workspace(len(edges.indptr) - 1, edges.n_buckets)
-    for row in range(len(probed)):
-        s = probed[row]
-        targets = members[first[s] : last[s]]
-        search(edges, members[s], targets, work)
-        for i in range(len(targets)):
-            lengths[row, i] = work.distance[targets[i]]
-        end(work)
-
-
-@compiled
-def _grow(edges, members, wide, balls):
-    """Search the ball of each member, of a radius of `wide` or more, as far as there is room."""
-    n, most = len(edges.indptr) - 1, balls.vertices.shape[1]
-    work, place = workspace(n, edges.n_buckets), np.empty(n, np.int32)
-    for member in range(len(members)):
-        begin(members[member], work)
-        n_settled, reach = 0, 0.0
-        while reach < wide and work.state[1] > 0:
-            settle(edges, work)
-            if work.state[3] > most:
-                break
-            n_settled, reach = work.state[3], radius(edges, work)
-        size = 0
-        for i in range(n_settled):
-            v = work.order[i]
-            if work.distance[v] + edges.tolerance < reach:
-                place[v] = size
-                balls.vertices[member, size] = v
-                balls.distances[member, size] = work.distance[v]
-                balls.doubtful[member, size] = work.doubtful[v]
-                balls.n_edges[member] += edges.indptr[v + 1] - edges.indptr[v]
-                size += 1
-        for i in range(size):
-            following = work.before[balls.vertices[member, i]]
-            balls.towards[member, i] = place[following] if following >= 0 else -1
-        balls.sizes[member], balls.radii[member] = size, reach
-        end(work)
-
-
-@compiled
-def _join(near, codes, members, start, stop, first, last, rows, wide, balls, scores):
+def _join(near, codes, members, start, stop, first, last, rows, far, balls, scores):
     """Scores of the pairs of members start..stop with later ones of their concept, and back."""
     edges = near.edges
     n = len(edges.indptr) - 1
@@ -182,7 +96,7 @@ def _join(near, codes, members, start, stop, first, last, rows, wide, balls, sco
         for i in range(n_waiting):
             waiting[i] = s + 1 + i
         if n_waiting > 0:
-            _widen(edges, wide, work)
+            _widen(edges, far, work)
         by_edge = False
         while n_waiting > 0:
             enough, n_left, cost = 0.0, 0, 0
@@ -190,7 +104,7 @@ def _join(near, codes, members, start, stop, first, last, rows, wide, balls, sco
             for i in range(n_waiting):
                 t = waiting[i]
                 score, unique, needed = _score_pair(
-                    near, codes, members[s], members[t], reach, leap, _ball(balls, t), work, place
+                    near, codes, members[s], members[t], reach, leap, ball_of(balls, t), work, place
                 )
                 if needed > 0:
                     waiting[n_left], n_left = t, n_left + 1
@@ -204,19 +118,6 @@ def _join(near, codes, members, start, stop, first, last, rows, wide, balls, sco
             if n_waiting > 0 and not by_edge:
                 _widen(edges, enough, work)
         end(work)
-
-
-@compiled
-def _ball(balls, t):
-    """The ball of sample t by itself."""
-    size = balls.sizes[t]
-    return (
-        balls.vertices[t, :size],
-        balls.distances[t, :size],
-        balls.towards[t, :size],
-        balls.doubtful[t, :size],
-        balls.radii[t],
-    )
 
 
 @compiled
@@ -272,7 +173,7 @@ def _score_pair(near, codes, source, target, reach, leap, ball, work, place):
     if length == np.inf:
         return np.nan, True, 0.0 if beyond == np.inf else np.inf
     if max(reach, leap) + beyond <= length + slack:
-        return 0.0, False, length + slack - beyond
+        return 0.0, False, length + slack - beyond - max(leap - reach, 0.0)
     if length > edges.longest:
         return 0.0, False, length + slack
     only = _lay(ball, work, place, middle, position)

@@ -17,12 +17,12 @@ from strata.threads import one_blas_thread, run_parallel
 _SPARE = 8  # candidates beyond the k nearest, so that rounding cannot hide a nearer one
 _SIDE = 512  # of a tile of the matrix of products
 _ROWS = 64  # measured per task
-_CHUNK = 64  # products compared with the farthest candidate before any is looked at
+_CHUNK = 16  # products compared with the farthest candidate before any is looked at
 
 _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
-# Probable neighbors (n, wanted) of single-precision samples, and for each the greatest of their
-# |y|^2 / 2 - x.y; from (features, |y|^2 / 2, wanted), all float32.
+# Probable neighbors (n, wanted) of float32 samples, and the greatest of their |y|^2 / 2 - x.y (n);
+# from features (n, dimensions), |y|^2 / 2 (n) and wanted.
 Candidates = Callable[[np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 
@@ -63,20 +63,20 @@ def nearest(
 
 
 def tiled_candidates(
-    single: np.ndarray, half: np.ndarray, wanted: int
+    single: np.ndarray, half: np.ndarray, wanted: int, side: int = _SIDE
 ) -> tuple[np.ndarray, np.ndarray]:
     """Candidates on the CPU. The matrix of products is symmetric: each tile serves both sides."""
     n = len(single)
     chosen = np.empty((n, wanted), dtype=np.int32)
     kept = np.full((n, wanted), np.inf, dtype=np.float32)
-    starts = range(0, n, _SIDE)
+    starts = range(0, n, side)
     locks = [Lock() for _ in starts]
 
     def work(tile: tuple[int, int]) -> None:
-        row, column = (slice(i * _SIDE, (i + 1) * _SIDE) for i in tile)
+        row, column = (slice(starts[i], starts[i] + side) for i in tile)
         products = single[row] @ single[column].T
         with locks[tile[0]]:
-            _keep_rows(products, half[column], tile, kept[row], chosen[row])
+            _keep_rows(products, half[column], row.start, column.start, kept[row], chosen[row])
         if tile[0] != tile[1]:
             with locks[tile[1]]:
                 _keep_columns(products, half[row], row.start, kept[column], chosen[column])
@@ -127,44 +127,48 @@ def _keep(value, number, kept, chosen):
 
 
 @_compiled
-def _keep_rows(products, half, tile, kept, chosen):
+def _keep_rows(products, half, first_row, first_column, kept, chosen):
     """Take in a tile for the samples of its rows, whose `kept` values and `chosen` samples have
     the least |y|^2 / 2 - x.y of the columns so far, ascending.
     """
     height, width = products.shape
-    first = tile[1] * _SIDE
     for row in range(height):
-        itself = row if tile[0] == tile[1] else -1
+        itself = first_row + row - first_column
         line, own = products[row], kept[row]
         for start in range(0, width, _CHUNK):
             stop = min(start + _CHUNK, width)
-            worst, less = own[-1], np.int32(0)
+            if stop == start + _CHUNK:
+                worst, less = own[-1], np.int32(0)
+                for j in range(start, start + _CHUNK):
+                    less |= np.int32(half[j] - line[j] < worst)
+                if less == 0:
+                    continue
             for j in range(start, stop):
-                less += np.int32(half[j] - line[j] < worst)
-            if less > 0:
-                for j in range(start, stop):
-                    value = half[j] - line[j]
-                    if value < own[-1] and j != itself:
-                        _keep(value, first + j, own, chosen[row])
+                value = half[j] - line[j]
+                if value < own[-1] and j != itself:
+                    _keep(value, first_column + j, own, chosen[row])
 
 
 @_compiled
-def _keep_columns(products, half, first, kept, chosen):
+def _keep_columns(products, half, first_row, kept, chosen):
     """Take in a tile for the samples of its columns."""
     height, width = products.shape
     worst = kept[:, -1].copy()
     for row in range(height):
         line, own = products[row], half[row]
         for start in range(0, width, _CHUNK):
-            stop, less = min(start + _CHUNK, width), np.int32(0)
+            stop = min(start + _CHUNK, width)
+            if stop == start + _CHUNK:
+                less = np.int32(0)
+                for j in range(start, start + _CHUNK):
+                    less |= np.int32(own - line[j] < worst[j])
+                if less == 0:
+                    continue
             for j in range(start, stop):
-                less += np.int32(own - line[j] < worst[j])
-            if less > 0:
-                for j in range(start, stop):
-                    value = own - line[j]
-                    if value < worst[j]:
-                        _keep(value, first + row, kept[j], chosen[j])
-                        worst[j] = kept[j, -1]
+                value = own - line[j]
+                if value < worst[j]:
+                    _keep(value, first_row + row, kept[j], chosen[j])
+                    worst[j] = kept[j, -1]
 
 
 @_compiled

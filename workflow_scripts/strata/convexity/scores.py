@@ -65,6 +65,7 @@ def graph_convexity(
     *,
     bootstrap: int = 1000,
     permutations: int = 0,
+    device: str = "cpu",
 ) -> GraphConvexity:
     """Graph convexity of the concepts that `labels` mark in `features`.
 
@@ -77,17 +78,19 @@ def graph_convexity(
         without replacement for each concept (all, where it has no more)
     bootstrap : resamples behind the intervals; 0 leaves them NaN
     permutations : of the labels, for the p-values (all pairs are used); 0 leaves them NaN
+    device : where candidates for neighbors are found, "cpu", "cuda" or "auto"; it changes no result
 
     Raises
     ------
     StrataError
         A concept with one sample, a single concept, a missing label, `n_neighbors` not below the
-        number of samples, NaN or infinite features, `pairs` neither "all" nor positive.
+        number of samples, NaN or infinite features, `pairs` neither "all" nor positive, `device`
+        "cuda" without a GPU or torch.
     """
     if pairs != "all" and not (isinstance(pairs, int | np.integer) and pairs > 0):
         raise StrataError(f'pairs must be "all" or a positive number, not {pairs!r}')
     named = number(labels, len(features))
-    graph = neighbor_graph(features, n_neighbors)
+    graph = neighbor_graph(features, n_neighbors, device)
     with one_blas_thread():
         tallies = tally_pairs(graph, named, pairs, bootstrap, seed)
     return _result(graph, named, tallies, _null(graph, named, permutations, seed))
