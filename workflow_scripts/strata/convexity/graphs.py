@@ -5,11 +5,15 @@ Of neighbors at the same distance the lower sample numbers are kept.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
 from typing import NamedTuple
 
 import numpy as np
 
 from strata.errors import StrataError
+from strata.models.inference import has_gpu, pick_device
 
 
 class NeighborGraph(NamedTuple):
@@ -29,35 +33,43 @@ class NeighborGraph(NamedTuple):
         return len(self.indptr) - 1
 
 
-def neighbor_graph(features: np.ndarray, n_neighbors: int = 10) -> NeighborGraph:
+def neighbor_graph(
+    features: np.ndarray, n_neighbors: int = 10, device: str = "cpu"
+) -> NeighborGraph:
     """The symmetric k-nearest-neighbor graph of `features` (samples, dimensions), Euclidean.
 
     Samples at distance zero are neighbors like any other, joined by an edge of weight zero. The
-    distance matrix is never held.
+    distance matrix is never held. On `device` "cuda" (with "auto", where there is one) torch finds
+    the candidates; the distances are computed here again, so that the graph is the same.
 
     Raises
     ------
     StrataError
-        `features` has not two dimensions, NaN or infinite values, or at most `n_neighbors` samples.
+        `features` has not two dimensions, NaN or infinite values, or at most `n_neighbors` samples;
+        `device` is unknown, or "cuda" without a GPU or torch.
     """
-    from strata.convexity.neighbors import nearest
+    from strata.convexity.neighbors import nearest, symmetric_rows
 
     features = _checked(features, n_neighbors)
-    neighbors, distances = nearest(features, n_neighbors)
-    n = len(features)
-    rows = np.repeat(np.arange(n), n_neighbors)
-    columns, weights = neighbors.ravel(), distances.ravel()
-    columns = columns.astype(np.int64)
-    low, high = np.minimum(rows, columns), np.maximum(rows, columns)
-    edges, first = np.unique(low * n + high, return_index=True)
-    low, high, weights = edges // n, edges % n, weights[first]
-    starts, ends = np.concatenate([low, high]), np.concatenate([high, low])
-    order = np.lexsort((ends, starts))
-    indptr = np.zeros(n + 1, dtype=np.int64)
-    np.cumsum(np.bincount(starts, minlength=n), out=indptr[1:])
-    both = np.concatenate([weights, weights])[order]
-    occurrences = np.bincount(columns, minlength=n)
-    return NeighborGraph(indptr, ends[order].astype(np.int32), both, occurrences)
+    neighbors, distances = nearest(features, n_neighbors, _candidates_on(device))
+    occurrences = np.bincount(neighbors.ravel(), minlength=len(features))
+    return NeighborGraph(*symmetric_rows(neighbors, distances), occurrences)
+
+
+def _candidates_on(device: str) -> Callable | None:
+    """What finds candidates on a GPU; None for the CPU. Without a GPU, "auto" imports no torch."""
+    if device not in ("cpu", "cuda", "auto"):
+        raise StrataError(f"device must be auto, cpu or cuda, not {device!r}")
+    if device == "cpu" or (device == "auto" and not (has_gpu() and find_spec("torch"))):
+        return None
+    if find_spec("torch") is None:
+        raise StrataError("device: cuda needs torch, which is not installed here; use cpu")
+    device = pick_device(device)
+    if device == "cpu":
+        return None
+    from strata.convexity.gpu import torch_candidates
+
+    return partial(torch_candidates, device=device)
 
 
 def _checked(features: np.ndarray, n_neighbors: int) -> np.ndarray:
@@ -74,7 +86,8 @@ def _checked(features: np.ndarray, n_neighbors: int) -> np.ndarray:
     bad = ~np.isfinite(features).all(axis=1)
     if bad.any():
         raise StrataError(f"features: sample {int(bad.argmax())} is NaN or infinite")
-    return features - features.mean(axis=0)
+    features -= features.mean(axis=0)
+    return features
 
 
 def component_sizes(graph: NeighborGraph) -> np.ndarray:

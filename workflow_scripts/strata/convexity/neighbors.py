@@ -6,61 +6,84 @@ sample; the others are searched again in float64 by scikit-learn. Importing this
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from threading import Lock
 
 import numba
 import numpy as np
 
-from strata.threads import n_threads
+from strata.threads import one_blas_thread, run_parallel
 
 _SPARE = 8  # candidates beyond the k nearest, so that rounding cannot hide a nearer one
-_BLOCK = 2**24  # similarities held at a time
-_ROWS = 64  # rows per task
+_SIDE = 512  # of a tile of the matrix of products
+_ROWS = 64  # measured per task
+_CHUNK = 16  # products compared with the farthest candidate before any is looked at
 
 _compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
+# Probable neighbors (n, wanted) of float32 samples, and the greatest of their |y|^2 / 2 - x.y (n);
+# from features (n, dimensions), |y|^2 / 2 (n) and wanted.
+Candidates = Callable[[np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
-def nearest(features: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+
+def nearest(
+    features: np.ndarray, k: int, candidates: Candidates | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest other samples of each and their distances (n, k), by (distance, number).
 
-    `features` (samples, dimensions) is float64, finite and centred; 1 <= k < samples.
+    `features` (samples, dimensions) is float64, finite and centred; 1 <= k < samples. `candidates`
+    finds them another way than `tiled_candidates`, with products of float32 precision.
     """
-    n = len(features)
+    n, width = features.shape
     wanted = min(n - 1, k + _SPARE)
-    candidates, beyond = _candidates(features, wanted)
-    neighbors, distances = _by_distance(features, candidates)
-    doubtful = np.flatnonzero(distances[:, k - 1] ** 2 >= beyond)
-    if len(doubtful) and wanted < n - 1:
+    squares = np.einsum("ij,ij->i", features, features)
+    # A power of two changes no digit, and keeps squares away from where float32 ends.
+    factor = 2.0 ** -float(np.frexp(np.sqrt(squares.max()))[1])
+    single = np.empty(features.shape, dtype=np.float32)
+    np.multiply(features, factor, out=single, casting="same_kind")
+    half = (squares * factor**2 / 2).astype(np.float32)
+    found, farthest = (candidates or tiled_candidates)(single, half, wanted)
+    neighbors, distances = _by_distance(features, found)
+    if wanted == n - 1:
+        return neighbors[:, :k], distances[:, :k]
+    # |fl(x.y) - x.y| <= (d + 2) u |x| |y| (Higham 2002, 3.1), and as much for the other roundings.
+    scale = 2 * (width + 8) * (np.sqrt(squares) + np.sqrt(squares.max())) ** 2
+    beyond = squares + 2 * farthest.astype(np.float64) / factor**2 - scale * 2.0**-24
+    doubtful = np.flatnonzero(~(distances[:, k - 1] ** 2 < beyond))
+    if len(doubtful):
         found = _search_again(features, doubtful, wanted)
         neighbors[doubtful], distances[doubtful] = _by_distance(features, found, doubtful)
-        # More samples at the k-th distance than candidates: only a look at all can order them.
-        for row in doubtful[distances[doubtful, k - 1] == distances[doubtful, -1]]:
+        # More samples at about the k-th distance than candidates: only a look at all orders them.
+        gaps = distances[doubtful, -1] ** 2 - distances[doubtful, k - 1] ** 2
+        for row in doubtful[~(gaps > scale[doubtful] * 2.0**-52)]:
             every = np.setdiff1d(np.arange(n), [row])[None]
             ordered, lengths = _by_distance(features, every, np.array([row]))
             neighbors[row, :k], distances[row, :k] = ordered[0, :k], lengths[0, :k]
     return neighbors[:, :k], distances[:, :k]
 
 
-def _candidates(features: np.ndarray, wanted: int) -> tuple[np.ndarray, np.ndarray]:
-    """Probable neighbors (n, wanted), and a squared distance below which no other sample can be."""
-    n, width = features.shape
-    single = features.astype(np.float32)
-    squares = np.einsum("ij,ij->i", features, features)
-    candidates = np.empty((n, wanted), dtype=np.int32)
-    farthest = np.empty(n, dtype=np.float32)
-    half = (squares / 2).astype(np.float32)
-    step = max(1, _BLOCK // n)
-    with ThreadPoolExecutor(n_threads()) as pool:
-        for first in range(0, n, step):
-            products = single[first : first + step] @ single.T
-            rows = range(0, len(products), _ROWS)
-            tasks = [(products, half, first, i, i + _ROWS, candidates, farthest) for i in rows]
-            list(pool.map(lambda task: _select(*task), tasks))
-    # |fl(x.y) - x.y| <= (d + 2) u |x| |y| (Higham 2002, 3.1), and as much for the other roundings.
-    largest = np.sqrt(squares.max())
-    slack = 2 * (width + 8) * 2.0**-24 * (np.sqrt(squares) + largest) ** 2
-    beyond = squares + 2 * farthest.astype(np.float64) - slack
-    return candidates, beyond
+def tiled_candidates(
+    single: np.ndarray, half: np.ndarray, wanted: int, side: int = _SIDE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Candidates on the CPU. The matrix of products is symmetric: each tile serves both sides."""
+    n = len(single)
+    chosen = np.empty((n, wanted), dtype=np.int32)
+    kept = np.full((n, wanted), np.inf, dtype=np.float32)
+    starts = range(0, n, side)
+    locks = [Lock() for _ in starts]
+
+    def work(tile: tuple[int, int]) -> None:
+        row, column = (slice(starts[i], starts[i] + side) for i in tile)
+        products = single[row] @ single[column].T
+        with locks[tile[0]]:
+            _keep_rows(products, half[column], row.start, column.start, kept[row], chosen[row])
+        if tile[0] != tile[1]:
+            with locks[tile[1]]:
+                _keep_columns(products, half[row], row.start, kept[column], chosen[column])
+
+    with one_blas_thread():
+        run_parallel(work, [(i, j) for i in range(len(starts)) for j in range(i, len(starts))])
+    return chosen, kept[:, -1].copy()
 
 
 def _search_again(features: np.ndarray, rows: np.ndarray, wanted: int) -> np.ndarray:
@@ -80,54 +103,133 @@ def _by_distance(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Candidates of `rows` (all) by (distance, number), and their distances."""
     rows = np.arange(len(candidates)) if rows is None else rows
-    candidates = np.sort(candidates, axis=1)
-    distances = np.empty(candidates.shape)
-    pieces = [slice(i, i + _ROWS) for i in range(0, len(rows), _ROWS)]
-    with ThreadPoolExecutor(n_threads()) as pool:
-        tasks = ((features, rows[p], candidates[p], distances[p]) for p in pieces)
-        list(pool.map(lambda task: _measure(*task), tasks))
-    order = np.argsort(distances, axis=1, kind="stable")
-    return np.take_along_axis(candidates, order, 1), np.take_along_axis(distances, order, 1)
+    neighbors, distances = np.empty_like(candidates), np.empty(candidates.shape)
+
+    def measure(start: int) -> None:
+        own = slice(start, start + _ROWS)
+        _measure(features, rows[own], candidates[own], neighbors[own], distances[own])
+
+    run_parallel(measure, range(0, len(rows), _ROWS))
+    return neighbors, distances
 
 
 # --- compiled -----------------------------------------------------------------------------------
 
 
 @_compiled
-def _select(products, half, first, start, stop, candidates, farthest):
-    """The samples with the least |y|^2 / 2 - x.y of rows start..stop of a block of products.
-
-    `farthest` receives the largest of these, half the squared distance less |x|^2 / 2.
-    """
-    wanted = candidates.shape[1]
-    kept = np.empty(wanted, dtype=np.float32)
-    for row in range(start, min(stop, len(products))):
-        chosen = candidates[first + row]
-        count = 0
-        for j in range(len(half)):
-            value = half[j] - products[row, j]
-            if count == wanted and value >= kept[wanted - 1]:
-                continue
-            if j == first + row:
-                continue
-            place = count if count < wanted else wanted - 1
-            while place > 0 and kept[place - 1] > value:
-                kept[place], chosen[place] = kept[place - 1], chosen[place - 1]
-                place -= 1
-            kept[place], chosen[place] = value, j
-            count = min(count + 1, wanted)
-        farthest[first + row] = kept[wanted - 1]
+def _keep(value, number, kept, chosen):
+    """Put a value that is less than the last one kept where it belongs."""
+    place = len(kept) - 1
+    while place > 0 and kept[place - 1] > value:
+        kept[place], chosen[place] = kept[place - 1], chosen[place - 1]
+        place -= 1
+    kept[place], chosen[place] = value, number
 
 
 @_compiled
-def _measure(features, rows, candidates, distances):
-    """Euclidean distances of `rows` to their candidates."""
+def _keep_rows(products, half, first_row, first_column, kept, chosen):
+    """Take in a tile for the samples of its rows, whose `kept` values and `chosen` samples have
+    the least |y|^2 / 2 - x.y of the columns so far, ascending.
+    """
+    height, width = products.shape
+    for row in range(height):
+        itself = first_row + row - first_column
+        line, own = products[row], kept[row]
+        for start in range(0, width, _CHUNK):
+            stop = min(start + _CHUNK, width)
+            if stop == start + _CHUNK:
+                worst, less = own[-1], np.int32(0)
+                for j in range(start, start + _CHUNK):
+                    less |= np.int32(half[j] - line[j] < worst)
+                if less == 0:
+                    continue
+            for j in range(start, stop):
+                value = half[j] - line[j]
+                if value < own[-1] and j != itself:
+                    _keep(value, first_column + j, own, chosen[row])
+
+
+@_compiled
+def _keep_columns(products, half, first_row, kept, chosen):
+    """Take in a tile for the samples of its columns."""
+    height, width = products.shape
+    worst = kept[:, -1].copy()
+    for row in range(height):
+        line, own = products[row], half[row]
+        for start in range(0, width, _CHUNK):
+            stop = min(start + _CHUNK, width)
+            if stop == start + _CHUNK:
+                less = np.int32(0)
+                for j in range(start, start + _CHUNK):
+                    less |= np.int32(own - line[j] < worst[j])
+                if less == 0:
+                    continue
+            for j in range(start, stop):
+                value = own - line[j]
+                if value < worst[j]:
+                    _keep(value, first_row + row, kept[j], chosen[j])
+                    worst[j] = kept[j, -1]
+
+
+@_compiled
+def _measure(features, rows, candidates, neighbors, distances):
+    """Candidates of `rows` by (distance, number). Four sums, each in the dimensions' order, go side
+    by side: an addition waits for the one before it.
+    """
+    last = candidates.shape[1] - 1
     for i in range(len(rows)):
         x = features[rows[i]]
-        for j in range(candidates.shape[1]):
-            y = features[candidates[i, j]]
-            total = 0.0
+        for j in range(0, last + 1, 4):
+            j1, j2, j3 = min(j + 1, last), min(j + 2, last), min(j + 3, last)
+            y, y1 = features[candidates[i, j]], features[candidates[i, j1]]
+            y2, y3 = features[candidates[i, j2]], features[candidates[i, j3]]
+            total = total1 = total2 = total3 = 0.0
             for d in range(len(x)):
-                difference = x[d] - y[d]
-                total += difference * difference
-            distances[i, j] = np.sqrt(total)
+                total += (x[d] - y[d]) ** 2
+                total1 += (x[d] - y1[d]) ** 2
+                total2 += (x[d] - y2[d]) ** 2
+                total3 += (x[d] - y3[d]) ** 2
+            distances[i, j], distances[i, j1] = total, total1
+            distances[i, j2], distances[i, j3] = total2, total3
+        for j in range(last + 1):
+            length, number, place = np.sqrt(distances[i, j]), candidates[i, j], j
+            while place > 0 and (
+                distances[i, place - 1] > length
+                or (distances[i, place - 1] == length and neighbors[i, place - 1] > number)
+            ):
+                distances[i, place] = distances[i, place - 1]
+                neighbors[i, place] = neighbors[i, place - 1]
+                place -= 1
+            distances[i, place], neighbors[i, place] = length, number
+
+
+@_compiled
+def symmetric_rows(neighbors, distances):
+    """indptr, indices and weights of the graph with an edge wherever either end has the other."""
+    n, k = neighbors.shape
+    starts = np.zeros(n + 1, np.int64)  # of what has each sample among its neighbors
+    for other in neighbors.ravel():
+        starts[other + 1] += 1
+    starts = np.cumsum(starts)
+    filled, having = starts[:-1].copy(), np.empty(n * k, np.int64)
+    for i in range(n):
+        for j in range(k):
+            having[filled[neighbors[i, j]]] = i * k + j
+            filled[neighbors[i, j]] += 1
+    indptr, count = np.zeros(n + 1, np.int64), 0
+    indices, weights = np.empty(2 * n * k, np.int32), np.empty(2 * n * k)
+    for i in range(n):
+        own = np.argsort(neighbors[i])
+        a, b = 0, starts[i]  # both ascend: merge them
+        while a < k or b < starts[i + 1]:
+            mine = neighbors[i, own[a]] if a < k else n
+            theirs = having[b] // k if b < starts[i + 1] else n
+            if mine <= theirs:
+                indices[count], weights[count] = mine, distances[i, own[a]]
+                a += 1
+            else:
+                indices[count], weights[count] = theirs, distances[theirs, having[b] % k]
+            b += theirs <= mine
+            count += 1
+        indptr[i + 1] = count
+    return indptr, indices[:count].copy(), weights[:count].copy()

@@ -13,18 +13,17 @@ concept's size, and is reported beside every score, as is (score - chance) / (1 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from strata.convexity.graphs import NeighborGraph, component_sizes, neighbor_graph
+from strata.convexity.tallies import Labels, Tally, number, tally_pairs
 from strata.errors import StrataError
 from strata.stats import percentile_interval, permutation_p_values
-
-_PAIRS = 2**22  # scored at a time
+from strata.threads import one_blas_thread
 
 
 @dataclass(frozen=True)
@@ -57,86 +56,6 @@ class GraphConvexity:
     concepts: pd.DataFrame
 
 
-class _Labels(NamedTuple):
-    """Labels as numbers (n,), in order of first appearance, with their names and sizes."""
-
-    codes: np.ndarray
-    names: list
-    sizes: np.ndarray
-
-
-class _Request(NamedTuple):
-    """Pairs of one concept to be scored.
-
-    `first` and `second` are positions among the concept's members; without `second` all members are
-    paired with each of `first`.
-    """
-
-    concept: int
-    members: np.ndarray
-    first: np.ndarray
-    second: np.ndarray | None
-
-    @property
-    def size(self) -> int:
-        return len(self.first) * (len(self.members) if self.second is None else 1)
-
-    def paths(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """sources, number of targets of each, and targets."""
-        if self.second is None:
-            counts = np.full(len(self.first), len(self.members))
-            return self.members[self.first], counts, np.tile(self.members, len(self.first))
-        first, counts = np.unique(self.first, return_counts=True)
-        return self.members[first], counts, self.members[self.second]
-
-
-class _Tally:
-    """Sums over the pairs of one concept, and over those of each resample of its members."""
-
-    def __init__(self, m: int, bootstrap: int, draw: np.random.Generator):
-        picks = draw.integers(m, size=(bootstrap, m)) + m * np.arange(bootstrap)[:, None]
-        counts = np.bincount(picks.ravel(), minlength=bootstrap * m)
-        self.weights = counts.reshape(bootstrap, m).astype(np.float64)
-        self.n_pairs, self.total, self.lost = 0, 0.0, 0
-        self.numerators, self.denominators = np.zeros(bootstrap), np.zeros(bootstrap)
-
-    def add(self, request: _Request, scores: np.ndarray) -> None:
-        """Take in the scores of a request's pairs, NaN where there is no path."""
-        weights, first = self.weights, request.first
-        self.lost += int(np.isnan(scores).sum())
-        scores = np.nan_to_num(scores)
-        if request.second is None:
-            m = len(request.members)
-            scores = scores.reshape(-1, m)
-            scores[np.arange(len(first)), first] = 0.0  # a member with itself is no pair
-            own = weights[:, first]
-            self.numerators += (own * (weights @ scores.T)).sum(axis=1)
-            self.denominators += (own * (m - own)).sum(axis=1)
-            self.n_pairs += len(first) * (m - 1)
-        else:
-            both = [w[first] * w[request.second] for w in weights]
-            self.numerators += [w @ scores for w in both]
-            self.denominators += [w.sum() for w in both]
-            self.n_pairs += len(first)
-        self.total += scores.sum()
-
-
-def _numbered(labels: Sequence, n: int) -> _Labels:
-    labels = pd.Series(list(labels), dtype=object)
-    if len(labels) != n:
-        raise StrataError(f"there are {n} samples, but {len(labels)} labels")
-    if labels.isna().any():
-        raise StrataError(f"labels: sample {int(labels.isna().argmax())} has none")
-    codes, names = pd.factorize(labels)
-    sizes = np.bincount(codes)
-    if len(sizes) < 2:
-        raise StrataError(f"labels: {names[0]!r} is the only concept; convexity needs two or more")
-    if sizes.min() < 2:
-        lonely = names[int(sizes.argmin())]
-        raise StrataError(f"labels: concept {lonely!r} has one sample; a pair needs two")
-    return _Labels(codes.astype(np.int32), list(names), sizes)
-
-
 def graph_convexity(
     features: np.ndarray,
     labels: Sequence,
@@ -146,6 +65,7 @@ def graph_convexity(
     *,
     bootstrap: int = 1000,
     permutations: int = 0,
+    device: str = "cpu",
 ) -> GraphConvexity:
     """Graph convexity of the concepts that `labels` mark in `features`.
 
@@ -158,21 +78,21 @@ def graph_convexity(
         without replacement for each concept (all, where it has no more)
     bootstrap : resamples behind the intervals; 0 leaves them NaN
     permutations : of the labels, for the p-values (all pairs are used); 0 leaves them NaN
+    device : where candidates for neighbors are found, "cpu", "cuda" or "auto"; it changes no result
 
     Raises
     ------
     StrataError
         A concept with one sample, a single concept, a missing label, `n_neighbors` not below the
-        number of samples, NaN or infinite features, `pairs` neither "all" nor positive.
+        number of samples, NaN or infinite features, `pairs` neither "all" nor positive, `device`
+        "cuda" without a GPU or torch.
     """
     if pairs != "all" and not (isinstance(pairs, int | np.integer) and pairs > 0):
         raise StrataError(f'pairs must be "all" or a positive number, not {pairs!r}')
-    named = _numbered(labels, len(features))
-    graph = neighbor_graph(features, n_neighbors)
-    draws = [np.random.default_rng([seed, concept]) for concept in range(len(named.names))]
-    tallies = [_Tally(m, bootstrap, draw) for m, draw in zip(named.sizes, draws, strict=True)]
-    for request, scores in _scored(graph, named.codes, _requests(named, pairs, draws)):
-        tallies[request.concept].add(request, scores)
+    named = number(labels, len(features))
+    graph = neighbor_graph(features, n_neighbors, device)
+    with one_blas_thread():
+        tallies = tally_pairs(graph, named, pairs, bootstrap, seed)
     return _result(graph, named, tallies, _null(graph, named, permutations, seed))
 
 
@@ -185,7 +105,7 @@ def pair_scores(
     """
     from strata.convexity.shortest_paths import score_paths
 
-    named = _numbered(labels, len(features))
+    named = number(labels, len(features))
     graph = neighbor_graph(features, n_neighbors)
     pairs = np.asarray(pairs, dtype=np.int64)
     order = np.argsort(pairs[:, 0], kind="stable")
@@ -195,51 +115,6 @@ def pair_scores(
     start = np.append(start, len(pairs))
     scores[order] = np.nan_to_num(score_paths(graph, named.codes, sources, start, targets))
     return scores
-
-
-# --- scores -------------------------------------------------------------------------------------
-
-
-def _requests(
-    named: _Labels, pairs: str | int, draws: Sequence[np.random.Generator]
-) -> Iterator[_Request]:
-    """All ordered pairs of each concept, in blocks, or as many as `pairs` drawn from them."""
-    for concept, draw in enumerate(draws):
-        members = np.flatnonzero(named.codes == concept).astype(np.int32)
-        m = len(members)
-        if pairs == "all" or pairs >= m * (m - 1):
-            step = max(1, _PAIRS // m)
-            for start in range(0, m, step):
-                yield _Request(concept, members, np.arange(start, min(start + step, m)), None)
-            continue
-        drawn = np.sort(draw.choice(m * (m - 1), size=pairs, replace=False, shuffle=False))
-        first, second = drawn // (m - 1), drawn % (m - 1)
-        yield _Request(concept, members, first, second + (second >= first))
-
-
-def _scored(
-    graph: NeighborGraph, codes: np.ndarray, requests: Iterable[_Request]
-) -> Iterator[tuple[_Request, np.ndarray]]:
-    """Requests with their pairs' scores, searched many at a time so that no thread waits."""
-    from strata.convexity.shortest_paths import score_paths
-
-    def run(batch: list[_Request]) -> Iterator[tuple[_Request, np.ndarray]]:
-        sources, counts, targets = map(
-            np.concatenate, zip(*(request.paths() for request in batch), strict=True)
-        )
-        start = np.concatenate([[0], np.cumsum(counts)])
-        scores = score_paths(graph, codes, sources, start, targets)
-        ends = np.cumsum([request.size for request in batch])
-        yield from zip(batch, np.split(scores, ends[:-1]), strict=True)
-
-    batch: list[_Request] = []
-    for request in requests:
-        batch.append(request)
-        if sum(waiting.size for waiting in batch) >= _PAIRS:
-            yield from run(batch)
-            batch = []
-    if batch:
-        yield from run(batch)
 
 
 # --- chance -------------------------------------------------------------------------------------
@@ -255,7 +130,7 @@ def _chance(graph: NeighborGraph, sizes: np.ndarray) -> np.ndarray:
 
 
 def _null(
-    graph: NeighborGraph, named: _Labels, permutations: int, seed: int
+    graph: NeighborGraph, named: Labels, permutations: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores under permuted labels: overall (1, permutations), by concept (concepts, same)."""
     n_pairs = named.sizes * (named.sizes - 1)
@@ -292,7 +167,7 @@ def _hubness(occurrences: np.ndarray) -> float:
 
 
 def _result(
-    graph: NeighborGraph, named: _Labels, tallies: list[_Tally], null: tuple[np.ndarray, np.ndarray]
+    graph: NeighborGraph, named: Labels, tallies: list[Tally], null: tuple[np.ndarray, np.ndarray]
 ) -> GraphConvexity:
     n_pairs = np.array([tally.n_pairs for tally in tallies])
     values = np.array([tally.total for tally in tallies]) / n_pairs

@@ -1,0 +1,190 @@
+"""The pairs of each concept that are scored, and what their scores add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from strata.convexity.graphs import NeighborGraph
+from strata.errors import StrataError
+from strata.threads import run_parallel
+
+_PAIRS = 2**22  # scored at a time
+_SAMPLES = 2**12  # whose pairs are scored at a time
+
+
+class Labels(NamedTuple):
+    """Labels as numbers (n,), in order of first appearance, with their names and sizes."""
+
+    codes: np.ndarray
+    names: list
+    sizes: np.ndarray
+
+
+def number(labels: Sequence, n: int) -> Labels:
+    """Labels of n samples as numbers.
+
+    Raises StrataError for another number of labels, a missing one, one concept only, or a concept
+    with one sample.
+    """
+    labels = pd.Series(list(labels), dtype=object)
+    if len(labels) != n:
+        raise StrataError(f"there are {n} samples, but {len(labels)} labels")
+    if labels.isna().any():
+        raise StrataError(f"labels: sample {int(labels.isna().argmax())} has none")
+    codes, names = pd.factorize(labels)
+    sizes = np.bincount(codes)
+    if len(sizes) < 2:
+        raise StrataError(f"labels: {names[0]!r} is the only concept; convexity needs two or more")
+    if sizes.min() < 2:
+        lonely = names[int(sizes.argmin())]
+        raise StrataError(f"labels: concept {lonely!r} has one sample; a pair needs two")
+    return Labels(codes.astype(np.int32), list(names), sizes)
+
+
+class Tally:
+    """Sums over the pairs of one concept, and over those of each resample of its members.
+
+    `total` of the scores of `n_pairs`, of which `lost` have no path; (bootstrap,) `numerators` and
+    `denominators`.
+    """
+
+    def __init__(self, m: int, bootstrap: int, draw: np.random.Generator):
+        self.m, self.draw, self.weights = m, draw, None
+        self.n_pairs, self.total, self.lost = 0, 0.0, 0
+        self.numerators, self.denominators = np.zeros(bootstrap), np.zeros(bootstrap)
+
+    def resample(self) -> None:
+        """Draw how often each member is in each resample; the first that is drawn for a concept."""
+        bootstrap, m = len(self.numerators), self.m
+        picks = self.draw.integers(m, size=(bootstrap, m)) + m * np.arange(bootstrap)[:, None]
+        counts = np.bincount(picks.ravel(), minlength=bootstrap * m)
+        self.weights = counts.reshape(bootstrap, m).astype(np.float64)
+
+    def add(self, request: Request, scores: np.ndarray) -> None:
+        """Take in the scores of a request's pairs, NaN where there is no path."""
+        if self.weights is None:
+            self.resample()
+        weights, first = self.weights, request.first
+        self.lost += int(np.isnan(scores).sum())
+        scores = np.nan_to_num(scores)
+        if request.second is None:
+            scores = scores.reshape(-1, self.m)
+            scores[np.arange(len(first)), first] = 0.0  # a member with itself is no pair
+            own = weights[:, first]
+            self.numerators += (own * (weights @ scores.T)).sum(axis=1)
+            self.denominators += (own * (self.m - own)).sum(axis=1)
+            self.n_pairs += len(first) * (self.m - 1)
+        else:
+            both = [w[first] * w[request.second] for w in weights]
+            self.numerators += [w @ scores for w in both]
+            self.denominators += [w.sum() for w in both]
+            self.n_pairs += len(first)
+        self.total += scores.sum()
+        if request.is_last:
+            self.weights = None  # much to hold for all concepts
+
+
+class Request(NamedTuple):
+    """Pairs of one concept to be scored.
+
+    `first` and `second` are positions among the concept's members; without `second` all members are
+    paired with each of `first`.
+    """
+
+    tally: Tally
+    members: np.ndarray
+    first: np.ndarray
+    second: np.ndarray | None
+    is_last: bool
+
+    @property
+    def size(self) -> int:
+        return len(self.first) * (len(self.members) if self.second is None else 1)
+
+    @property
+    def is_whole(self) -> bool:
+        return self.second is None and len(self.first) == len(self.members)
+
+    def paths(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """sources, number of targets of each, and targets."""
+        if self.second is None:
+            counts = np.full(len(self.first), len(self.members))
+            return self.members[self.first], counts, np.tile(self.members, len(self.first))
+        first, counts = np.unique(self.first, return_counts=True)
+        return self.members[first], counts, self.members[self.second]
+
+
+def tally_pairs(
+    graph: NeighborGraph, named: Labels, pairs: str | int, bootstrap: int, seed: int
+) -> list[Tally]:
+    """The tally of each concept, over all its pairs or as many as `pairs` drawn from them."""
+    tallies = [
+        Tally(int(m), bootstrap, np.random.default_rng([seed, concept]))
+        for concept, m in enumerate(named.sizes)
+    ]
+    for batch in _batches(_requests(named, pairs, tallies)):
+        scored = zip(batch, _scores(graph, named.codes, batch), strict=True)
+        by_tally = [list(group) for _, group in groupby(scored, key=lambda pair: id(pair[0].tally))]
+        run_parallel(lambda group: [r.tally.add(r, scores) for r, scores in group], by_tally)
+    return tallies
+
+
+def _requests(named: Labels, pairs: str | int, tallies: Sequence[Tally]) -> Iterator[Request]:
+    """All ordered pairs of each concept, in blocks, or as many as `pairs` drawn from them."""
+    order = np.argsort(named.codes, kind="stable").astype(np.int32)
+    concepts = np.split(order, np.cumsum(named.sizes)[:-1])
+    for members, tally in zip(concepts, tallies, strict=True):
+        m = len(members)
+        if pairs == "all" or pairs >= m * (m - 1):
+            step = max(1, _PAIRS // m)
+            for start in range(0, m, step):
+                first = np.arange(start, min(start + step, m))
+                yield Request(tally, members, first, None, start + step >= m)
+            continue
+        tally.resample()
+        drawn = tally.draw.choice(m * (m - 1), size=pairs, replace=False, shuffle=False)
+        first, second = np.divmod(np.sort(drawn), m - 1)
+        yield Request(tally, members, first, second + (second >= first), True)
+
+
+def _batches(requests: Iterable[Request]) -> Iterator[list[Request]]:
+    """Many requests at a time, so that no thread waits, but not too many for the memory."""
+    batch: list[Request] = []
+    for request in requests:
+        batch.append(request)
+        if (
+            sum(waiting.size for waiting in batch) >= _PAIRS
+            or sum(len(waiting.members) for waiting in batch) >= _SAMPLES
+        ):
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _scores(graph: NeighborGraph, codes: np.ndarray, batch: list[Request]) -> list[np.ndarray]:
+    """The scores of each request's pairs; those of whole concepts are searched from both ends."""
+    from strata.convexity.meeting import score_concepts
+    from strata.convexity.shortest_paths import score_paths
+
+    scores: list[np.ndarray] = [np.empty(0)] * len(batch)
+    whole = [i for i, request in enumerate(batch) if request.is_whole]
+    if whole:
+        concepts = [batch[i].members for i in whole]
+        for i, found in zip(whole, score_concepts(graph, codes, concepts), strict=True):
+            scores[i] = found.ravel()
+    others = [i for i, request in enumerate(batch) if not request.is_whole]
+    if others:
+        paths = zip(*(batch[i].paths() for i in others), strict=True)
+        sources, counts, targets = map(np.concatenate, paths)
+        start = np.concatenate([[0], np.cumsum(counts)])
+        found = score_paths(graph, codes, sources, start, targets)
+        ends = np.cumsum([batch[i].size for i in others])
+        for i, part in zip(others, np.split(found, ends[:-1]), strict=True):
+            scores[i] = part
+    return scores
