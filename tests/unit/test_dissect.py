@@ -371,7 +371,7 @@ def test_sums_that_do_not_fit_are_refused(case, layers, tmp_path):
 
 def test_errors_name_the_model_and_the_layer(case, layers):
     layers[2][1][17, 5] = np.inf
-    with pytest.raises(StrataError, match=r"net on photos, layer layer2: activations: unit 5 .* 17"):
+    with pytest.raises(StrataError, match=r"photos, layer layer2: activations: unit 5 .* 17"):
         whole(layers, case)
     layers[2][1][17, 5] = -np.inf
     with pytest.raises(StrataError, match=r"layer layer2: activations: unit 5 is NaN .* sample 17"):

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from strata.dissect.images import Survey
-from strata.dissect.kernels import compiled, raise_columns
 from strata.dissect.nulls import shuffles
 from strata.dissect.problem import Problem, blocks
 from strata.dissect.scorer import Keys
@@ -52,11 +51,13 @@ class Columns:
 
     def read(self, rows: slice, dtype=np.float32) -> np.ndarray:
         """The columns at these images, (rows, neurons)."""
+        from strata.dissect.kernels import raise_columns
+
         values = np.ascontiguousarray(self.activations[rows])
         if values.dtype not in (np.float32, np.float64):
             values = values.astype(np.float32)
         out = np.empty(values.shape, dtype=dtype)
-        compiled(raise_columns)(values, self.mean, self.length, self.power, out)
+        raise_columns(values, self.mean, self.length, self.power, out)
         return out
 
 
