@@ -130,6 +130,9 @@ JOBS: dict[str, Callable] = {
 }
 
 
+SLOW = ("plain", "five")  # run once
+
+
 def run_job(job: str, folder: Path, warm: Path, top_k: int) -> dict:
     """Labels, seconds and peak memory of one job, in this process; `warm` is a small input."""
     JOBS[job](warm, 5)
@@ -209,13 +212,12 @@ def run_all(size: argparse.Namespace, folder: Path) -> list[dict]:
         np.save(place / "cosines.npy", images @ texts.T)
     rows = []
     for n_threads in size.threads:
-        jobs = [name for name in JOBS if name != "five" or size.five]
-        found = {
-            job: measure(
-                job, folder, warm, size.top_k, n_threads, 1 if job == "five" else size.times
-            )
-            for job in jobs
-        }
+        found = {}
+        for job in JOBS:
+            if job == "five" and not (size.five and n_threads == max(size.threads)):
+                continue
+            times = 1 if job in SLOW else size.times
+            found[job] = measure(job, folder, warm, size.top_k, n_threads, times)
         rows += compare(found, n_threads)
     return rows
 
@@ -230,7 +232,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=2, help="runs of a job; the fastest counts")
     every = sorted({1, len(os.sched_getaffinity(0))})
     parser.add_argument("--threads", type=int, nargs="+", default=every)
-    parser.add_argument("--five", action="store_true", help="all five functions: minutes")
+    parser.add_argument("--five", action="store_true", help="all five functions as well: minutes")
     parser.add_argument("--name", default="dissect", help="of the file of results")
     parser.add_argument("--job", choices=JOBS, help=argparse.SUPPRESS)
     for name in ("--folder", "--warm"):
