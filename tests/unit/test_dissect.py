@@ -268,6 +268,13 @@ def test_the_order_of_layers_and_other_layers_change_nothing(case, layers):
     found = whole(layers, case, permutations=9)
     turned = whole(layers[::-1], case, permutations=9)
     fewer = whole(iter(layers[:1]), case, permutations=9)
+    twice = whole([layers[0], layers[0]], case, permutations=9)
+    assert_same(
+        *(
+            twice[twice["layer_index"] == i].drop(columns="layer_index").reset_index(drop=True)
+            for i in (0, 1)
+        )
+    )
     for part in (turned, fewer):
         for name in set(part["layer"]):
             one, other = (t[t["layer"] == name].drop(columns="layer_index") for t in (part, found))
