@@ -22,7 +22,7 @@ lint: $(VENV)/.ready
 	ruff check . && ruff format --check . && snakefmt --check Snakefile rules && snakemake --lint
 
 bench: $(VENV)/.ready
-	python benchmarks/dissect.py
+	python benchmarks/dissect.py --five
 	python benchmarks/activations.py
 	python benchmarks/convexity.py
 	python benchmarks/speech.py
