@@ -29,7 +29,7 @@ class Round(NamedTuple):
 
 class Plan(NamedTuple):
     """All factors of a table of `n_rows` neurons (and draws), in rounds of at most `block` images:
-    8 bytes a factor, held for the whole pass. The same by rank: factor k of row j is base + rate_k
+    12 bytes a factor, held for the whole pass. The same by rank: factor k of row j is base + rate_k
     exp(a P) / totals, of image positions[j, k]."""
 
     n_rows: int
