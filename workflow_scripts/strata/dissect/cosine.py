@@ -85,7 +85,9 @@ class LinearCosine:
         for block in blocks(len(images), 8.0 * images.shape[1], problem.memory_mb):
             centred = images[block] - self.centre
             gram += centred.T @ centred
-        lengths = np.sqrt(np.maximum(np.einsum("cd,cd->c", texts @ gram, texts), 0))
+        tiles = blocks(len(texts), 24.0 * images.shape[1], problem.memory_mb)
+        squares = [np.einsum("cd,cd->c", texts[t] @ gram, texts[t]) for t in tiles]
+        lengths = np.sqrt(np.maximum(np.concatenate(squares), 0))
         self.lengths = np.maximum(lengths, parameters.min_norm).astype(np.float32)
 
     def add(self, activations: np.ndarray, survey: Survey) -> None:
