@@ -28,7 +28,7 @@ lint: $(READY)
 	ruff check . && ruff format --check . && snakefmt --check Snakefile rules && snakemake --lint
 
 bench: $(READY)
-	python benchmarks/dissect.py
+	python benchmarks/dissect.py --five
 	python benchmarks/activations.py
 	python benchmarks/convexity.py
 	python benchmarks/speech.py

@@ -268,6 +268,13 @@ def test_the_order_of_layers_and_other_layers_change_nothing(case, layers):
     found = whole(layers, case, permutations=9)
     turned = whole(layers[::-1], case, permutations=9)
     fewer = whole(iter(layers[:1]), case, permutations=9)
+    twice = whole([layers[0], layers[0]], case, permutations=9)
+    assert_same(
+        *(
+            twice[twice["layer_index"] == i].drop(columns="layer_index").reset_index(drop=True)
+            for i in (0, 1)
+        )
+    )
     for part in (turned, fewer):
         for name in set(part["layer"]):
             one, other = (t[t["layer"] == name].drop(columns="layer_index") for t in (part, found))
@@ -371,7 +378,7 @@ def test_sums_that_do_not_fit_are_refused(case, layers, tmp_path):
 
 def test_errors_name_the_model_and_the_layer(case, layers):
     layers[2][1][17, 5] = np.inf
-    with pytest.raises(StrataError, match=r"net on photos, layer layer2: .* unit 5 .* 17"):
+    with pytest.raises(StrataError, match=r"photos, layer layer2: activations: unit 5 .* 17"):
         whole(layers, case)
     layers[2][1][17, 5] = -np.inf
     with pytest.raises(StrataError, match=r"layer layer2: activations: unit 5 is NaN .* sample 17"):

@@ -6,7 +6,6 @@ from threading import Lock
 
 import numpy as np
 
-from strata.dissect.kernels import compiled, keep_best
 from strata.dissect.scorer import Keys
 
 
@@ -25,7 +24,9 @@ class Best:
 
     def add(self, span: slice, found: Keys) -> None:
         """Take the keys of the concepts of `span`; each concept once."""
+        from strata.dissect.kernels import keep_best
+
         with self.lock:
-            compiled(keep_best)(found.keys, span.start, self.keys, self.numbers)
+            keep_best(found.keys, span.start, self.keys, self.numbers)
             null = found.null
             self.null = null if self.null is None else np.maximum(self.null, null)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from strata.dissect.images import Survey
-from strata.dissect.kernels import compiled, raise_columns
 from strata.dissect.nulls import shuffles
 from strata.dissect.problem import Problem, blocks
 from strata.dissect.scorer import Keys
@@ -52,11 +51,13 @@ class Columns:
 
     def read(self, rows: slice, dtype=np.float32) -> np.ndarray:
         """The columns at these images, (rows, neurons)."""
+        from strata.dissect.kernels import raise_columns
+
         values = np.ascontiguousarray(self.activations[rows])
         if values.dtype not in (np.float32, np.float64):
             values = values.astype(np.float32)
         out = np.empty(values.shape, dtype=dtype)
-        compiled(raise_columns)(values, self.mean, self.length, self.power, out)
+        raise_columns(values, self.mean, self.length, self.power, out)
         return out
 
 
@@ -84,7 +85,9 @@ class LinearCosine:
         for block in blocks(len(images), 8.0 * images.shape[1], problem.memory_mb):
             centred = images[block] - self.centre
             gram += centred.T @ centred
-        lengths = np.sqrt(np.maximum(np.einsum("cd,cd->c", texts @ gram, texts), 0))
+        tiles = blocks(len(texts), 24.0 * images.shape[1], problem.memory_mb)
+        squares = [np.einsum("cd,cd->c", texts[t] @ gram, texts[t]) for t in tiles]
+        lengths = np.sqrt(np.maximum(np.concatenate(squares), 0))
         self.lengths = np.maximum(lengths, parameters.min_norm).astype(np.float32)
 
     def add(self, activations: np.ndarray, survey: Survey) -> None:

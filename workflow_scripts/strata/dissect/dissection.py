@@ -25,10 +25,11 @@ class Dissection:
     """Labels of all layers by one or several functions; layers are added one by one.
 
     `permutations` belong to the first function, the main one; the others take no null. What is held
-    of a layer is what its scorers hold: for soft WPMI and WPMI 4 bytes, for rank reorder 8 bytes
-    for each neuron and top image, for the cosine 4 bytes for each neuron and dimension, and for
-    cosine cubed the array itself, which is better memory-mapped. Raises StrataError as
-    `label_neurons` does.
+    of a layer is what its scorers hold: for soft WPMI and WPMI 12 bytes for each neuron and top
+    image, for rank reorder 8 bytes and 4 for each neuron and dimension of the embeddings, for the
+    cosine the latter, and for cosine cubed the array itself, which is better memory-mapped.
+
+    Raises StrataError as `label_neurons` does.
     """
 
     def __init__(

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from strata.dissect.kernels import compiled, keep_largest
 from strata.dissect.problem import blocks
 from strata.errors import StrataError
 from strata.threads import n_threads
@@ -29,12 +28,13 @@ def survey(activations: np.ndarray, k: int, memory_mb: float) -> Survey:
     Of equally activating images the lower sample number comes first. Raises StrataError for NaN or
     infinite activations.
     """
+    from strata.dissect.kernels import keep_largest
+
     n_images, n_neurons = activations.shape
     dtype = activations.dtype if activations.dtype in (np.float32, np.float64) else np.float32
     values = np.full((n_neurons, k), -np.inf, dtype=dtype)
     samples = np.full((n_neurons, k), n_images, dtype=np.int32)
     low = np.full(n_neurons, np.inf, dtype=dtype)
-    fold = compiled(keep_largest)
     # Threads share the neurons; a thread's part of a row is contiguous.
     edges = np.linspace(0, n_neurons, n_threads() + 1).astype(int)
     parts = [slice(*pair) for pair in pairwise(edges)]
@@ -42,7 +42,7 @@ def survey(activations: np.ndarray, k: int, memory_mb: float) -> Survey:
         for block in blocks(n_images, 2.0 * values.itemsize * n_neurons, memory_mb):
             rows = np.ascontiguousarray(activations[block], dtype=dtype)
             arguments = [(rows[:, p], block.start, values[p], samples[p], low[p]) for p in parts]
-            list(pool.map(lambda given: fold(*given), arguments))
+            list(pool.map(lambda given: keep_largest(*given), arguments))
     if not (np.isfinite(values).all() and np.isfinite(low).all()):
         _name_the_first(activations, values, low)
     order = np.lexsort((samples, -values))

@@ -1,13 +1,19 @@
-"""The inner loops as machine code. numba is imported, and a loop compiled, when first needed."""
+"""The inner loops as machine code, kept on disk between runs.
+
+Importing this module imports numba: who needs a loop imports it where it is called.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
-
 import numpy as np
+from numba import njit
+
+_fast = njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+# Loops that must tell NaN and infinities apart keep IEEE's rules.
+_exact = njit(cache=True, nogil=True)
 
 
+@_fast
 def multiply(products, tile, starts, rows, base, rates):
     """products[j, c] *= prod_i (base + rates_i tile[rows_i, c]), i from starts[j] to starts[j + 1].
 
@@ -32,6 +38,7 @@ def multiply(products, tile, starts, rows, base, rates):
             i += 1
 
 
+@_fast
 def summarise(tile, totals, low, high):
     """Sum, least and greatest value of each row of `tile`, in one reading of it."""
     for i in range(tile.shape[0]):
@@ -46,6 +53,7 @@ def summarise(tile, totals, low, high):
         totals[i], low[i], high[i] = added, least, greatest
 
 
+@_exact
 def keep_largest(rows, first, values, samples, low):
     """Fold `rows` (samples from number `first` on, neurons) into each neuron's k largest values.
 
@@ -80,6 +88,7 @@ def keep_largest(rows, first, values, samples, low):
             heap[at], numbers[at] = x, first + i
 
 
+@_exact
 def keep_best(keys, first, best, numbers):
     """Fold `keys` (neurons, concepts from number `first` on) into each neuron's best, sorted.
 
@@ -103,6 +112,7 @@ def keep_best(keys, first, best, numbers):
                 best[j, at], numbers[j, at] = x, number
 
 
+@_fast
 def _place(rank, rows, words, before, places):
     """Places of the images `rows` in their own order, given the `rank` of all images.
 
@@ -122,6 +132,7 @@ def _place(rank, rows, words, before, places):
         places[i] = before[at >> 6] + _bits(below)
 
 
+@_fast
 def _bits(word):
     """Number of bits set; the compiler knows this form and uses the machine's own instruction."""
     word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
@@ -132,6 +143,7 @@ def _bits(word):
     return np.int32((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
+@_fast
 def _error(places, descending, power, terms):
     """Mean |t - t'|^power, t the descending values and t' those at the images' places."""
     k = places.size
@@ -150,6 +162,7 @@ def _error(places, descending, power, terms):
     return total / np.float32(k)
 
 
+@_fast
 def rank_errors(ranks, rows, values, power, errors):
     """errors[j, c]: rank reorder's error of neuron j by concept c.
 
@@ -166,6 +179,7 @@ def rank_errors(ranks, rows, values, power, errors):
             errors[j, c] = _error(places, values[j], power, terms)
 
 
+@_fast
 def drawn_errors(ranks, rows, values, power, errors):
     """errors[j, c]: the same of neuron j when the images `rows` (k) take its images' place."""
     words = np.empty((ranks.shape[1] + 63) // 64, np.uint64)
@@ -178,6 +192,7 @@ def drawn_errors(ranks, rows, values, power, errors):
             errors[j, c] = _error(places, values[j], power, terms)
 
 
+@_fast
 def raise_columns(rows, mean, length, power, out):
     """out = (rows - mean)^power / length, by column; float64 on the way."""
     for i in range(rows.shape[0]):
@@ -187,20 +202,3 @@ def raise_columns(rows, mean, length, power, out):
             for _ in range(power - 1):
                 value *= difference
             out[i, j] = value / length[j]
-
-
-# Loops that must tell NaN and infinities apart keep IEEE's rules.
-_EXACT = (keep_largest, keep_best)
-
-
-@lru_cache
-def compiled(loop: Callable) -> Callable:
-    """`loop` (one of this module's) as machine code, kept on disk between runs."""
-    import numba
-
-    global _bits, _place, _error
-    if not hasattr(_bits, "py_func"):
-        helper = numba.njit(fastmath=True, error_model="numpy", inline="always")
-        _bits, _place, _error = helper(_bits), helper(_place), helper(_error)
-    fast = loop not in _EXACT
-    return numba.njit(cache=True, fastmath=fast, nogil=True, error_model="numpy")(loop)

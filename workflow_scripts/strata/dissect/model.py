@@ -77,24 +77,21 @@ def dissect_model(
     Then images and concepts are compared once for all layers and functions. Other arguments and
     errors as for `label_with_all`, with the model, and the layer where it is the reason, named.
     """
-    where, sizes = f"{model} on {dataset}", {}
+    options = {"memory_mb": memory_mb, "sums": sums, "device": device, "backend": backend}
+    options |= {"permutations": permutations, "seed": seed}
+    where, sizes = f"{model} on {dataset}", []
     try:
         dissection = Dissection(
             image_embeddings,
             text_embeddings,
             concepts,
             _parameters(similarities, len(image_embeddings), top_k),
-            permutations=permutations,
-            seed=seed,
-            memory_mb=memory_mb,
-            sums=sums,
-            device=device,
-            backend=backend,
+            **options,
         )
         for layer, activations in layers:
             where = f"{model} on {dataset}, layer {layer}"
             dissection.add(activations)
-            sizes[layer] = activations.shape[1]
+            sizes.append((layer, activations.shape[1]))
         where = f"{model} on {dataset}"
         if not sizes:
             raise StrataError("no layers to label")
@@ -102,7 +99,7 @@ def dissect_model(
     except StrataError as error:
         raise StrataError(f"{where}: {error}") from None
     tables = []
-    for index, (layer, n_neurons) in enumerate(sizes.items()):
+    for index, (layer, n_neurons) in enumerate(sizes):
         table = _stacked(similarities, found, index)
         place = {"layer": layer, "layer_index": index, "n_images": len(image_embeddings)}
         tables.append(label_measures(table, model=model, dataset=dataset, seed=seed, **place))

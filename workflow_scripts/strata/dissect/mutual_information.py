@@ -55,7 +55,7 @@ class MutualInformation:
         a = self.parameters.a
         self.scale, base, rate = self.parameters.factors(self.problem.n_concepts)
         statistics = (sums.of(a)[needed], sums.least[needed], sums.greatest[needed])
-        positions = np.searchsorted(needed, rows)
+        positions = np.searchsorted(needed, rows).astype(np.int32)
         self.plan = make_plan(positions, len(needed), a, base, rate, *statistics)
 
     def bytes_per_concept(self) -> float:

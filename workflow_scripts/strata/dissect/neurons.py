@@ -86,17 +86,8 @@ def label_neurons(
         other embeddings.
     """
     chosen = similarity_parameters(similarity, len(image_embeddings), top_k, parameters)
-    dissection = Dissection(
-        image_embeddings,
-        text_embeddings,
-        concepts,
-        [chosen],
-        permutations=n_permutations,
-        seed=seed,
-        memory_mb=memory_mb,
-        sums=sums,
-        device=device,
-        backend=backend,
-    )
+    options = {"memory_mb": memory_mb, "sums": sums, "device": device, "backend": backend}
+    options |= {"permutations": n_permutations, "seed": seed}
+    dissection = Dissection(image_embeddings, text_embeddings, concepts, [chosen], **options)
     dissection.add(activations, n_images_shown)
     return dissection.tables(n_runners_up)[0][0]

@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from strata.dissect.kernels import compiled, multiply
-
 _BLOCK = 1024  # images at a time: with some 500 concepts they stay in the cache
 # Take the logarithm before the largest possible |log| of a product reaches 87.
 _LOG_LIMIT = 80.0
@@ -31,7 +29,7 @@ class Round(NamedTuple):
 
 class Plan(NamedTuple):
     """All factors of a table of `n_rows` neurons (and draws), in rounds of at most `block` images:
-    8 bytes a factor, held for the whole pass. The same by rank: factor k of row j is base + rate_k
+    12 bytes a factor, held for the whole pass. The same by rank: factor k of row j is base + rate_k
     exp(a P) / totals, of image positions[j, k]."""
 
     n_rows: int
@@ -86,6 +84,8 @@ def log_products(similar: Callable, width: int, plan: Plan) -> np.ndarray:
 
     `similar(images)` gives their cosines P (images, width) with a slice of the images.
     """
+    from strata.dissect.kernels import multiply
+
     products = np.ones((plan.n_rows, width), dtype=np.float32)
     logs, at = None, None
     scaled = np.empty((plan.block, width), dtype=np.float32)
@@ -96,7 +96,7 @@ def log_products(similar: Callable, width: int, plan: Plan) -> np.ndarray:
         if images != at:
             at, block = images, scaled[: images.stop - images.start]
             np.exp(np.multiply(similar(images), np.float32(plan.a), out=block), out=block)
-        compiled(multiply)(products, block, starts, image, np.float32(plan.base), rate)
+        multiply(products, block, starts, image, np.float32(plan.base), rate)
     return _flush(products, logs)
 
 

@@ -40,7 +40,7 @@ class RankReorderScorer:
 
     A concept whose mean cosine over the images is not positive is divided by 1e-6 instead (the
     original would give NaN). A neuron whose top activations are all equal counts as constant.
-    Held for the whole pass: 8 bytes for each neuron and top image.
+    Held for the whole pass: 8 bytes for each neuron and top image, 4 for each neuron and dimension.
     """
 
     reads = "whole"

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from strata.dissect.kernels import compiled, drawn_errors, rank_errors
-
 _CONCEPTS = 8  # at a time: their ranks stay in the second-level cache
 
 
@@ -19,9 +17,11 @@ def errors_of_neurons(
     `similar` (images, concepts) is P, `rows` (neurons, k) each neuron's images in it, best first,
     and `values` (neurons, k) their activations.
     """
+    from strata.dissect.kernels import rank_errors
+
     errors = np.empty((len(rows), similar.shape[1]), dtype=np.float32)
     for concepts, ranks in _ranks(similar):
-        compiled(rank_errors)(ranks, rows, values, power, errors[:, concepts])
+        rank_errors(ranks, rows, values, power, errors[:, concepts])
     return errors
 
 
@@ -29,10 +29,12 @@ def errors_of_draw(
     similar: np.ndarray, rows: np.ndarray, values: np.ndarray, power: int
 ) -> np.ndarray:
     """The same when the images `rows` (k) take the place of every neuron's own."""
+    from strata.dissect.kernels import drawn_errors
+
     errors = np.empty((len(values), similar.shape[1]), dtype=np.float32)
     for concepts, ranks in _ranks(similar[np.sort(rows)]):
         order = np.argsort(np.argsort(rows)).astype(np.uint32)
-        compiled(drawn_errors)(ranks, order, values, power, errors[:, concepts])
+        drawn_errors(ranks, order, values, power, errors[:, concepts])
     return errors
 
 

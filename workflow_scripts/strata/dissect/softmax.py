@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from strata.dissect.kernels import compiled, summarise
 from strata.dissect.problem import check_embeddings, unit_rows
 from strata.dissect.tiles import one_blas_thread
 from strata.errors import StrataError
@@ -130,12 +129,14 @@ def unit_sums(
 
 def _row_sums(similar: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, ...]:
     """(sums by a and row, least, greatest) of a tile of P."""
+    from strata.dissect.kernels import summarise
+
     totals = np.empty((len(wanted), len(similar)), dtype=np.float32)
     bounds = np.empty((2, len(similar)), dtype=np.float32)
     scratch = np.empty_like(similar)
     for total, a in zip(totals, wanted, strict=True):
         np.exp(np.multiply(similar, np.float32(a), out=scratch), out=scratch)
-        compiled(summarise)(scratch, total, *bounds)
+        summarise(scratch, total, *bounds)
     # The last and largest a: bounds of exp(a P) are those of P.
     return totals, *(np.log(bounds) / np.float32(wanted[-1]))
 
