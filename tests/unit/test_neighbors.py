@@ -135,12 +135,12 @@ def test_torch_gives_the_same_convexity(monkeypatch):
 
 def test_devices(monkeypatch):
     features = np.random.default_rng(6).normal(size=(30, 4))
-    with pytest.raises(StrataError, match="device must be auto, cpu or cuda, not 'tpu'"):
+    with pytest.raises(StrataError, match="'tpu' is unknown; use auto, cpu, cuda"):
         neighbor_graph(features, device="tpu")
-    monkeypatch.setattr("strata.convexity.graphs.has_gpu", lambda: False)
+    monkeypatch.setattr("strata.models.inference.has_gpu", lambda: False)
     assert neighbor_graph(features, device="auto").n == 30
-    monkeypatch.setattr("strata.convexity.graphs.find_spec", lambda name: None)
+    monkeypatch.setattr("strata.models.inference.find_spec", lambda name: None)
     with pytest.raises(StrataError, match="needs torch"):
         neighbor_graph(features, device="cuda")
-    monkeypatch.setattr("strata.convexity.graphs.has_gpu", lambda: True)
+    monkeypatch.setattr("strata.models.inference.has_gpu", lambda: True)
     assert neighbor_graph(features, device="auto").n == 30  # without torch, on the CPU

@@ -8,7 +8,6 @@ with job(snakemake):
     from strata.activations.probing import ProbingSet
     from strata.data.words import read_concepts
     from strata.dissect import SoftmaxSums, dissect_model
-    from strata.models.inference import pick_device
     from strata.tables import write_measures
 
     options = dict(snakemake.params.options)
@@ -24,7 +23,7 @@ with job(snakemake):
         dataset=probing.name,
         sums=SoftmaxSums.load(snakemake.input.sums),
         seed=snakemake.params.seed,
-        device=pick_device(snakemake.params.device),
+        device=snakemake.params.device,
         **options,
     )
     write_measures(labels, snakemake.output[0])

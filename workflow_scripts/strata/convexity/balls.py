@@ -12,7 +12,7 @@ _LEAST, _MOST = 32, 1024  # vertices that a ball may have, by the number of pair
 _PROBES = 8
 _BUCKETS = 2048  # to which probes count
 _SHARE = 0.75  # of the samples, whose concept the radii should cover
-_LOOKS_PER_TRIAL = 4  # edges of a ball looked at in the time of one tried by a search
+_LOOKS_PER_TRIAL = 60  # pairs that look at an edge of a ball in the time a search tries one
 
 
 class Balls(NamedTuple):

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from importlib.util import find_spec
 from typing import NamedTuple
 
 import numpy as np
 
 from strata.errors import StrataError
-from strata.models.inference import has_gpu, pick_device
+from strata.models.inference import pick_device
 
 
 class NeighborGraph(NamedTuple):
@@ -57,19 +56,12 @@ def neighbor_graph(
 
 
 def _candidates_on(device: str) -> Callable | None:
-    """What finds candidates on a GPU; None for the CPU. Without a GPU, "auto" imports no torch."""
-    if device not in ("cpu", "cuda", "auto"):
-        raise StrataError(f"device must be auto, cpu or cuda, not {device!r}")
-    if device == "cpu" or (device == "auto" and not (has_gpu() and find_spec("torch"))):
-        return None
-    if find_spec("torch") is None:
-        raise StrataError("device: cuda needs torch, which is not installed here; use cpu")
-    device = pick_device(device)
-    if device == "cpu":
+    """What finds candidates on a GPU; None for the CPU."""
+    if pick_device(device) == "cpu":
         return None
     from strata.convexity.gpu import torch_candidates
 
-    return partial(torch_candidates, device=device)
+    return partial(torch_candidates, device="cuda")
 
 
 def _checked(features: np.ndarray, n_neighbors: int) -> np.ndarray:

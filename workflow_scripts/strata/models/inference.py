@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,26 +28,32 @@ if TYPE_CHECKING:
 _AUTO_BATCH = {"cpu": 64, "cuda": 256}
 _SECONDS_BETWEEN_REPORTS = 20
 _SECONDS_BETWEEN_LOOKS = 2
+DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("float32", "bfloat16")
 
 
 def pick_device(device: str = "auto") -> str:
-    """The torch device for "auto" (CUDA when there), "cpu" or "cuda".
+    """The torch device for "auto" (CUDA where there is one), "cpu" or "cuda".
 
     With CUDA this process has a GPU for itself from now on (`claim`), which is torch's current one.
-    Torch is only loaded where there may be a GPU. Raises StrataError for CUDA on a machine without.
+    Torch is loaded only where there may be a GPU.
+
+    Raises StrataError for another name, and for "cuda" without torch or without a GPU.
     """
-    if device == "cpu" or (device == "auto" and not has_gpu()):
+    if device not in DEVICES:
+        raise StrataError(f"device: {device!r} is unknown; use {', '.join(DEVICES)}")
+    if device == "cpu" or (device == "auto" and not (has_gpu() and find_spec("torch"))):
         return "cpu"
+    if find_spec("torch") is None:
+        raise StrataError("device: cuda needs torch, which is not installed here; use auto or cpu")
     import torch
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda":
-        if not torch.cuda.is_available():
-            raise StrataError("device: cuda, but torch finds no CUDA device here; use auto or cpu")
-        torch.cuda.set_device(_own_gpu())
-    return device
+    if not torch.cuda.is_available():
+        if device == "auto":
+            return "cpu"
+        raise StrataError("device: cuda, but torch finds no CUDA device here; use auto or cpu")
+    torch.cuda.set_device(_own_gpu())
+    return "cuda"
 
 
 def has_gpu() -> bool:
