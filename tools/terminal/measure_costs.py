@@ -39,4 +39,6 @@ for number, job in jobs.items():
 lines = ",\n".join(f'    "{rule}": {json.dumps(entry)}' for rule, entry in sorted(rules.items()))
 longest = round(max(map(chain, jobs)))
 target = Path(__file__).with_name("costs.json")
-X: {longest},\n  "rules": {{\n{lines}\n  }}\n}}\n')
+source = f"a whole run on {len(os.sched_getaffinity(0))} cores"
+head = f'  "source": "{source}",\n  "longest_chain": {longest},\n'
+target.write_text(f'{{\n{head}  "rules": {{\n{lines}\n  }}\n}}\n')
