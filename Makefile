@@ -40,7 +40,8 @@ tex:
 	@tools/install-tex
 
 welcome:
-	@[ -e $(READY) ] || $(PYTHON) tools/terminal/estimate.py "$(MAKECMDGOALS)" "$(STUDY)" 2>/dev/null || true
+	@[ -e $(READY) ] || \
+		$(PYTHON) tools/terminal/estimate.py "$(MAKECMDGOALS)" "$(STUDY)" 2>/dev/null || true
 
 $(READY): requirements.txt pyproject.toml
 	@tools/make-venv $(PYTHON)

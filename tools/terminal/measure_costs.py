@@ -6,6 +6,7 @@ usage: rm -r results .snakemake; make paper; python tools/terminal/measure_costs
 import base64
 import functools
 import json
+import os
 from pathlib import Path
 
 from estimate import ROOT
@@ -15,8 +16,9 @@ for record in (ROOT / ".snakemake/metadata").rglob("*"):
     if record.is_file():
         told = json.loads(record.read_text())
         jobs[told["job_hash"]] = told
-        path = base64.b64decode(str(record.relative_to(ROOT / ".snakemake/metadata"))).decode()
-        made_by[path] = told["job_hash"]
+        parts = record.relative_to(ROOT / ".snakemake/metadata").parts  # long names have several
+        name = "".join(part.removeprefix("@") for part in parts)
+        made_by[base64.urlsafe_b64decode(name).decode()] = told["job_hash"]
 
 
 def seconds(job: int) -> float:
@@ -37,4 +39,6 @@ for number, job in jobs.items():
 lines = ",\n".join(f'    "{rule}": {json.dumps(entry)}' for rule, entry in sorted(rules.items()))
 longest = round(max(map(chain, jobs)))
 target = Path(__file__).with_name("costs.json")
-target.write_text(f'{{\n  "longest_chain": {longest},\n  "rules": {{\n{lines}\n  }}\n}}\n')
+source = f"a whole run on {len(os.sched_getaffinity(0))} cores"
+head = f'  "source": "{source}",\n  "longest_chain": {longest},\n'
+target.write_text(f'{{\n{head}  "rules": {{\n{lines}\n  }}\n}}\n')
