@@ -1,21 +1,6 @@
 """Study 2: does a layer agree with people, what optimising it does, and what convexity has to do with it."""
 
 
-def triplets_files(wildcards):
-    return [
-        f"results/data/{name}/triplets.parquet"
-        for name in study_of(wildcards)["triplets"]
-    ]
-
-
-def item_columns(wildcards):
-    """For each set of triplets, the column of the pictures that holds its items' names."""
-    return {
-        name: config["datasets"][name]["column"]
-        for name in study_of(wildcards)["triplets"]
-    }
-
-
 rule score_alignment:
     input:
         activations=studied("results/activations/{dataset}/{model}"),

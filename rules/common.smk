@@ -10,21 +10,14 @@ from snakemake.exceptions import WorkflowError
 # Scripts find their frame (job.py) and the library here, in every environment and on every node.
 SCRIPTS = Path(workflow.basedir) / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    dict.fromkeys(
-        [
-            str(SCRIPTS),
-            *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)),
-        ]
-    )
-)
 
 from strata import StrataError
 from strata.config import prepare_config
 from strata.figures import catalogue
 from strata.models.inference import has_gpu
-from strata.sources import Sources, pinned
+from strata.sources import Sources, pinned, share_path
 
+share_path(SCRIPTS)
 try:
     prepare_config(config, workflow.basedir)
 except StrataError as error:
@@ -84,44 +77,6 @@ def names_of_kind(registry, **properties):
 
 def study_of(wildcards):
     return config["studies"][wildcards.study]
-
-
-def model_files(name):
-    """Input function: the files of a model that every user of it depends on."""
-
-    def files(wildcards):
-        model = name(wildcards)
-        return [
-            f"results/models/{model}/{file}"
-            for file in ("card.json", "model.safetensors")
-        ]
-
-    return files
-
-
-def studied(pattern):
-    """Input function: a file of the one data set that a study is about."""
-    return lambda wildcards: pattern.format(
-        dataset=study_of(wildcards)["dataset"], model=wildcards.model
-    )
-
-
-def probing(pattern):
-    """Input function: a file for each data set of the study's probing set."""
-    return lambda wildcards: [
-        pattern.format(
-            dataset=dataset, model=getattr(wildcards, "model", ""), clip=clip
-        )
-        for clip in [study_of(wildcards)["clip"]]
-        for dataset in study_of(wildcards)["probing"]
-    ]
-
-
-def tables_of(study, measure, models=None):
-    """Files of a measure of a study, for these models (all that the measure is taken of)."""
-    entry = config["studies"][study]
-    stems = catalogue.stems(entry, measure, models, config["seed"])
-    return [f"results/measures/{study}/{measure}/{stem}.parquet" for stem in stems]
 
 
 wildcard_constraints:

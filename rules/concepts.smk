@@ -3,29 +3,6 @@
 RELEASES = names_of_kind("studies", kind="published_labels")
 
 
-def categories_source(wildcards):
-    """The downloaded data set that a study's category word lists come with (None: shipped, or the
-    user's own), and their file."""
-    study = study_of(wildcards)
-    categories = study["categories"]
-    if study["kind"] == "published_labels":
-        return study["dataset"], categories
-    if isinstance(categories, str):
-        return None, categories
-    return categories["from"], categories["file"]
-
-
-def categories_path(wildcards):
-    dataset, file = categories_source(wildcards)
-    return f"{DOWNLOADS}/{dataset}/{file}" if dataset else file
-
-
-def categories_file(wildcards):
-    """What the word lists depend on: their file, or the data set that they come with."""
-    dataset, file = categories_source(wildcards)
-    return f"results/data/{dataset}/manifest.parquet" if dataset else file
-
-
 rule released_labels:
     input:
         manifest=lambda wildcards: f"results/data/{study_of(wildcards)['dataset']}/manifest.parquet",

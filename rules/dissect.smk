@@ -3,16 +3,6 @@
 DISSECTIONS = names_of_kind("studies", kind="concepts")
 
 
-def concept_file(name):
-    """Where the word list of a concept set lies: the user's file, or the downloaded one."""
-    entry = config["concept_sets"][name]
-    return entry["path"] if entry["kind"] == "file" else f"results/concepts/{name}.txt"
-
-
-def clip_of(wildcards):
-    return study_of(wildcards)["clip"]
-
-
 rule embed_images:
     input:
         manifest="results/data/{dataset}/manifest.parquet",

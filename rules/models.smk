@@ -1,7 +1,5 @@
 """Models: fetched once, trained from a recipe, random twins, fine-tuned. All load offline."""
 
-from strata.models.fetching import model_folder
-
 
 localrules:
     fetch_model,
@@ -30,25 +28,6 @@ TRAINING_KEYS = (
     "overrides",
 )
 FETCHED = [n for n in config["models"] if n not in {*ZOO, *TWINS, *FINETUNED}]
-
-
-def local_files(wildcards):
-    """The files of a model that lies in a folder of the user's; a change of them is seen."""
-    folder = config["models"][wildcards.model].get("path")
-    return [str(path) for path in model_folder(folder)] if folder else []
-
-
-def base_of(wildcards):
-    return config["models"][wildcards.model]["base"]
-
-
-def zoo_file(wildcards, file):
-    entry = config["models"][wildcards.model]
-    return f"{config['zoo_directory']}/{entry['id']}/{file}"
-
-
-def finetuning_of(wildcards):
-    return config["models"][wildcards.model]["finetune"]
 
 
 rule fetch_model:

@@ -7,11 +7,6 @@ CHECKPOINTS = "results/checkpoints"
 ALL_CORES = workflow.resource_settings.cores or 1
 
 
-def training_seeds(study):
-    """Seeds of the trainings of a study of pruning."""
-    return [config["seed"] + number for number in range(study["seeds"])]
-
-
 rule score_task_convexity:
     input:
         activations=studied("results/activations/{dataset}/{model}"),

@@ -60,7 +60,7 @@ def room(module: str) -> str:
 def test_every_room_is_known():
     rooms = {room(name) for name in MODULES} - {"strata"}
     assert rooms == {*STAGES, *SHARED, "config"}
-    assert {path.stem for path in RULES.glob("*.smk")} == {*STAGES, "common"}
+    assert {path.stem for path in RULES.glob("*.smk")} == {*STAGES, "common", "inputs"}
     assert {path.name for path in SCRIPTS.iterdir() if list(path.glob("*.py"))} == {
         *STAGES,
         "strata",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -135,3 +136,9 @@ def pinned(environment: str | Path) -> str:
     lines = (line.partition("#")[0].strip() for line in Path(environment).read_text().splitlines())
     named = sorted(line for line in lines if "=" in line)
     return hashlib.sha256("\n".join(named).encode()).hexdigest()[:8]
+
+
+def share_path(folder: str | Path) -> None:
+    """Let all processes that are started from here import what lies in `folder`."""
+    others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(folder), *others]))

@@ -1,0 +1,248 @@
+"""Input functions and parameters of the rules, by stage: which files a job needs."""
+
+from strata.data.folder import folder_state
+from strata.models.fetching import model_folder
+
+
+def model_files(name):
+    """Input function: the files of a model that every user of it depends on."""
+
+    def files(wildcards):
+        model = name(wildcards)
+        return [
+            f"results/models/{model}/{file}"
+            for file in ("card.json", "model.safetensors")
+        ]
+
+    return files
+
+
+def studied(pattern):
+    """Input function: a file of the one data set that a study is about."""
+    return lambda wildcards: pattern.format(
+        dataset=study_of(wildcards)["dataset"], model=wildcards.model
+    )
+
+
+def probing(pattern):
+    """Input function: a file for each data set of the study's probing set."""
+    return lambda wildcards: [
+        pattern.format(
+            dataset=dataset, model=getattr(wildcards, "model", ""), clip=clip
+        )
+        for clip in [study_of(wildcards)["clip"]]
+        for dataset in study_of(wildcards)["probing"]
+    ]
+
+
+def tables_of(study, measure, models=None):
+    """Files of a measure of a study, for these models (all that the measure is taken of)."""
+    entry = config["studies"][study]
+    stems = catalogue.stems(entry, measure, models, config["seed"])
+    return [f"results/measures/{study}/{measure}/{stem}.parquet" for stem in stems]
+
+
+# --- data --------------------------------------------------------------------------------------
+
+
+def user_folder(wildcards):
+    """State of a user's folder: new, removed and changed files are seen."""
+    return folder_state(config["datasets"][wildcards.dataset]["path"])
+
+
+def user_tables(wildcards):
+    """The small files that a user wrote for a data set; a change of them is seen."""
+    entry = config["datasets"][wildcards.dataset]
+    place = entry if "path" in entry else config["datasets"][entry["images"]]
+    if "path" not in place:
+        return []  # simulated, or downloaded beside the pictures
+    keys = ("labels", "segments", "triplets", "items", "categories")
+    names = [entry[key] for key in keys if key in entry]
+    names += entry.get("lists", {}).values()
+    files = [f"{place['path']}/{name}" for name in names]
+    # With `from`, what is not in the folder comes with the download.
+    return [file for file in files if "from" not in entry or os.path.exists(file)]
+
+
+# --- models ------------------------------------------------------------------------------------
+
+
+def local_files(wildcards):
+    """The files of a model that lies in a folder of the user's; a change of them is seen."""
+    folder = config["models"][wildcards.model].get("path")
+    return [str(path) for path in model_folder(folder)] if folder else []
+
+
+def base_of(wildcards):
+    return config["models"][wildcards.model]["base"]
+
+
+def zoo_file(wildcards, file):
+    entry = config["models"][wildcards.model]
+    return f"{config['zoo_directory']}/{entry['id']}/{file}"
+
+
+def finetuning_of(wildcards):
+    return config["models"][wildcards.model]["finetune"]
+
+
+# --- dissect -----------------------------------------------------------------------------------
+
+
+def concept_file(name):
+    """Where the word list of a concept set lies: the user's file, or the downloaded one."""
+    entry = config["concept_sets"][name]
+    return entry["path"] if entry["kind"] == "file" else f"results/concepts/{name}.txt"
+
+
+def clip_of(wildcards):
+    return study_of(wildcards)["clip"]
+
+
+# --- concepts ----------------------------------------------------------------------------------
+
+
+def categories_source(wildcards):
+    """The downloaded data set that a study's category word lists come with (None: shipped, or the
+    user's own), and their file."""
+    study = study_of(wildcards)
+    categories = study["categories"]
+    if study["kind"] == "published_labels":
+        return study["dataset"], categories
+    if isinstance(categories, str):
+        return None, categories
+    return categories["from"], categories["file"]
+
+
+def categories_path(wildcards):
+    dataset, file = categories_source(wildcards)
+    return f"{DOWNLOADS}/{dataset}/{file}" if dataset else file
+
+
+def categories_file(wildcards):
+    """What the word lists depend on: their file, or the data set that they come with."""
+    dataset, file = categories_source(wildcards)
+    return f"results/data/{dataset}/manifest.parquet" if dataset else file
+
+
+# --- alignment ---------------------------------------------------------------------------------
+
+
+def triplets_files(wildcards):
+    return [
+        f"results/data/{name}/triplets.parquet"
+        for name in study_of(wildcards)["triplets"]
+    ]
+
+
+def item_columns(wildcards):
+    """For each set of triplets, the column of the pictures that holds its items' names."""
+    return {
+        name: config["datasets"][name]["column"]
+        for name in study_of(wildcards)["triplets"]
+    }
+
+
+# --- pruning -----------------------------------------------------------------------------------
+
+
+def training_seeds(study):
+    """Seeds of the trainings of a study of pruning."""
+    return [config["seed"] + number for number in range(study["seeds"])]
+
+
+# --- figures -----------------------------------------------------------------------------------
+
+
+def figure_names(study):
+    return [
+        f"{study}_{name}" for name in catalogue.figure_names(config["studies"][study])
+    ]
+
+
+def figure_files(name):
+    return [f"results/figures/{name}.{suffix}" for suffix in ("pdf", "svg", "csv")]
+
+
+def model_entries(wildcards):
+    """Display names and origins of a study's models, as the registry has them."""
+    models = config["models"]
+    return {
+        name: models[name] for name in study_of(wildcards)["models"] if name in models
+    }
+
+
+def drawn_measures(wildcards):
+    """Tables of the measures that a figure draws, for the models in it."""
+    entry, study = catalogue.FIGURES[wildcards.figure], study_of(wildcards)
+    return [
+        file
+        for measure in entry.measure.split("+")
+        for file in tables_of(
+            wildcards.study, measure, catalogue.models_of(study, entry.models)
+        )
+    ]
+
+
+def drawn_figure(wildcards):
+    """What draws a figure, of which measure, with which models in it."""
+    entry = catalogue.FIGURES[wildcards.figure]
+    return {
+        "function": entry.function,
+        "measure": entry.measure,
+        "models": catalogue.models_of(study_of(wildcards), entry.models),
+        "options": dict(entry.options),
+    }
+
+
+def drawing_module(wildcards):
+    """The module of the library that draws a figure."""
+    function = catalogue.FIGURES[wildcards.figure].function
+    return f"strata.figures.{function.partition('.')[0]}"
+
+
+def neuron_truth(wildcards):
+    if wildcards.model not in catalogue.measured(study_of(wildcards), "truth"):
+        return []
+    return f"results/measures/{wildcards.study}/truth_neurons/{wildcards.model}.parquet"
+
+
+def pictures_of(wildcards):
+    """Manifests of the pictures that a study's models see."""
+    study = study_of(wildcards)
+    names = study.get("probing") or [study["dataset"]]
+    return [f"results/data/{name}/manifest.parquet" for name in names]
+
+
+# --- paper -------------------------------------------------------------------------------------
+
+
+def measures_in_paper(wildcards):
+    """Every table that a number of the paper is taken from."""
+    return [
+        file
+        for name in config["run"]
+        for measure in catalogue.measures(config["studies"][name])
+        for file in tables_of(name, measure)
+    ]
+
+
+def cards_in_paper(wildcards):
+    """Cards of the models of the studies that ran models."""
+    studies = [config["studies"][name] for name in config["run"]]
+    models = [
+        model
+        for study in studies
+        if study["kind"] != "published_labels"
+        for model in [*study["models"], *([study["clip"]] if "clip" in study else [])]
+    ]
+    return [f"results/models/{model}/card.json" for model in dict.fromkeys(models)]
+
+
+def datasets_in_paper(wildcards):
+    names = []
+    for name in config["run"]:
+        study = config["studies"][name]
+        names += study.get("probing") or [study["dataset"]]
+        names += study.get("triplets", [])
+    return [f"results/data/{name}/dataset.json" for name in dict.fromkeys(names)]
