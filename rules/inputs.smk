@@ -82,6 +82,11 @@ def zoo_file(wildcards, file):
     return f"{config['zoo_directory']}/{entry['id']}/{file}"
 
 
+def zoo_folder(wildcards):
+    """All files of a bundled model."""
+    return sorted(map(str, Path(zoo_file(wildcards, "")).glob("*")))
+
+
 def finetuning_of(wildcards):
     return config["models"][wildcards.model]["finetune"]
 

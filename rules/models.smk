@@ -57,6 +57,7 @@ if config["zoo"] == "bundled":
         input:
             card=lambda wildcards: zoo_file(wildcards, "card.json"),
             weights=lambda wildcards: zoo_file(wildcards, "model.safetensors"),
+            others=zoo_folder,
         output:
             card="results/models/{model}/card.json",
             weights="results/models/{model}/model.safetensors",

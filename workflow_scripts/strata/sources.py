@@ -140,5 +140,7 @@ def pinned(environment: str | Path) -> str:
 
 def share_path(folder: str | Path) -> None:
     """Let all processes that are started from here import what lies in `folder`."""
+    # Where a clone's path holds what separates the parts, only a relative one can be told.
+    shared = os.path.relpath(folder) if os.pathsep in str(folder) else str(folder)
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(folder), *others]))
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([shared, *others]))
