@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from strata.dissect.problem import check_embeddings, unit_rows
-from strata.dissect.tiles import one_blas_thread
 from strata.errors import StrataError
-from strata.threads import n_threads
+from strata.threads import n_threads, one_blas_thread
 
 # Concepts at a time, whatever the memory, so that a sum is of the same parts; and images at most.
 _WIDTH, _ROWS = 512, 1024
@@ -122,7 +121,7 @@ def unit_sums(
             greatest[rows] = np.maximum(greatest[rows], high)
 
     if len(wanted):
-        with one_blas_thread(threads), ThreadPoolExecutor(threads) as pool:
+        with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
             list(pool.map(add, range(0, n_images, size)))
     return SoftmaxSums(wanted, sums, least, greatest, len(texts), digest)
 

@@ -10,8 +10,8 @@ import numpy as np
 from strata.dissect.problem import Problem
 from strata.dissect.scorer import Keys, Scorer
 from strata.dissect.softmax import SoftmaxSums
-from strata.dissect.tiles import Tile, one_blas_thread
-from strata.threads import n_threads
+from strata.dissect.tiles import Tile
+from strata.threads import n_threads, one_blas_thread
 
 _STEP = 16  # concepts: a tile is some of these wide, and at least one
 _WIDEST = 512
@@ -54,7 +54,7 @@ def stream(
             take(number, span, scorer.keys(tile))
 
     spans = list(_spans(problem.n_concepts, each, problem.memory_mb, threads))
-    with one_blas_thread(threads), ThreadPoolExecutor(threads) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, spans))
 
 

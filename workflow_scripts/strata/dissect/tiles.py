@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 
 from strata.dissect.products import Plan, log_products
 from strata.dissect.ranks import errors_of_draw, errors_of_neurons
-
-
-@contextmanager
-def one_blas_thread(threads: int) -> Iterator[None]:
-    """Within, a matrix product takes one thread: `threads` of ours compute products side by side.
-
-    Nothing to do for a single thread, which is what numpy's BLAS was granted as well.
-    """
-    if threads == 1:
-        yield
-        return
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, user_api="blas"):
-        yield
 
 
 class Tile:
