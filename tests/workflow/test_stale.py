@@ -8,6 +8,7 @@ from running import Workflow, planned
 
 TINY = ("--configfile", "tests/workflow/tiny.yaml")
 LIBRARY = "workflow_scripts/strata"
+NEW_LINE = "import numpy as np\n\n_NEW = 1\n"
 # What leads from any measure to the paper.
 TELLS = {"write_numbers", "paper", "all"}
 
@@ -35,7 +36,7 @@ def test_a_comment_or_a_docstring_runs_nothing_again(workflow, edited):
 
 
 def test_a_line_of_a_convexity_module_runs_its_users_and_not_the_concepts(workflow, edited):
-    edited(f"{LIBRARY}/convexity/scores.py", "_PAIRS = 2**22", "_PAIRS = 2**21")
+    edited(f"{LIBRARY}/convexity/scores.py", "import numpy as np\n", NEW_LINE)
     rules = planned(workflow("--dry-run", *TINY))
     assert {"score_convexity", "score_task_convexity", "transform_layers"} <= rules
     unconcerned = {"label_neurons", "count_concepts", "score_truth", "embed_images"}
@@ -45,8 +46,7 @@ def test_a_line_of_a_convexity_module_runs_its_users_and_not_the_concepts(workfl
 
 
 def test_a_line_of_the_transforms_runs_them_alone(workflow, edited):
-    path = f"{LIBRARY}/alignment/transforms.py"
-    edited(path, "import numpy as np\n", "import numpy as np\n\n_NEW = 1\n")
+    edited(f"{LIBRARY}/alignment/transforms.py", "import numpy as np\n", NEW_LINE)
     rules = planned(workflow("--dry-run", *TINY))
     assert rules == {"transform_layers", "plot_measure", *TELLS}
 
