@@ -47,7 +47,8 @@ def tables_of(study, measure, models=None):
 
 def user_folder(wildcards):
     """State of a user's folder: new, removed and changed files are seen."""
-    return folder_state(config["datasets"][wildcards.dataset]["path"])
+    place = config["datasets"][wildcards.dataset]["path"]
+    return folder_state(Path(workflow.basedir) / place)
 
 
 def user_tables(wildcards):

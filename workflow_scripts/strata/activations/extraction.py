@@ -11,8 +11,8 @@ import numpy as np
 
 from strata.activations.cache import SEGMENTS, ActivationCache, CacheWriter
 from strata.activations.pooling import Recorder
+from strata.data.files import sha256_of
 from strata.errors import StrataError
-from strata.models.building import sha256_of
 from strata.models.inference import pick_batch_size, run_batches
 
 if TYPE_CHECKING:

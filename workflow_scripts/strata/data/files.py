@@ -205,13 +205,14 @@ def content_digest(root: str | Path, paths: Sequence[str]) -> str:
     found, root = hashlib.sha256(), Path(root)
     with ThreadPoolExecutor(_READERS) as readers:
         for path, digest in zip(
-            paths, readers.map(lambda p: _digest(root / p), paths), strict=True
+            paths, readers.map(lambda p: sha256_of(root / p), paths), strict=True
         ):
             found.update(f"{path}={digest}\n".encode())
     return found.hexdigest()
 
 
-def _digest(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

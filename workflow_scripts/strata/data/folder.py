@@ -18,21 +18,23 @@ def folder_state(root: str | Path) -> str:
 
     It changes when a file is new, gone or changed; nothing is read. Empty for no such folder.
     """
-    files = sorted(_files(str(root)))
+    files = sorted(_files(str(root), set()))
     told = "\n".join(f"{os.path.relpath(path, root)} {size} {time}" for path, size, time in files)
     return hashlib.sha256(told.encode()).hexdigest()[:16] if files else ""
 
 
-def _files(folder: str) -> Iterator[tuple[str, int, int]]:
-    """(path, bytes, nanoseconds) of the files below a folder."""
-    if not os.path.isdir(folder):
+def _files(folder: str, seen: set[str]) -> Iterator[tuple[str, int, int]]:
+    """(path, bytes, nanoseconds) of the files below a folder; links are followed, in no circle."""
+    place = os.path.realpath(folder)
+    if not os.path.isdir(folder) or place in seen:
         return
+    seen.add(place)
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from _files(entry.path)
+            if entry.is_dir():
+                yield from _files(entry.path, seen)
             elif entry.is_file():
                 found = entry.stat()
                 yield entry.path, found.st_size, found.st_mtime_ns

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -15,11 +14,6 @@ def read_config(directory: Path) -> dict:
         if not (directory / file).is_file():
             raise StrataError(f"{directory}: no {file}; a model needs config.json and its weights")
     return json.loads((directory / "config.json").read_text())
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_timm(directory: Path):

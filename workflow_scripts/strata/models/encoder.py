@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strata.compat import prepare_imports
+from strata.data.files import sha256_of
 from strata.errors import StrataError
-from strata.models.building import load_timm, load_transformers, read_config, sha256_of
+from strata.models.building import load_timm, load_transformers, read_config
 from strata.models.inference import pick_device
 from strata.models.layers import (
     CLASS_TOKENS,

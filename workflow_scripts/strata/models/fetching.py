@@ -8,8 +8,9 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from strata.data.files import sha256_of
 from strata.errors import StrataError
-from strata.models.building import one_line, sha256_of
+from strata.models.building import one_line
 from strata.models.cards import MODEL_FILES, count_parameters, write_card
 from strata.models.encoder import load_encoder
 from strata.models.speech import write_sound_processor
