@@ -62,7 +62,9 @@ class Workflow:
         folders = [tools, Path(sys.executable).parent, os.environ["PATH"]]
         path = os.pathsep.join(str(folder) for folder in folders if folder)
         environment = os.environ | {"PATH": path, "OMP_NUM_THREADS": "1"}
-        environment.pop("STRATA_MIRROR", None)
+        # Under `make test` a make below would say which folder it enters, as no user's does.
+        for name in ("STRATA_MIRROR", "MAKELEVEL", "MAKEFLAGS", "MFLAGS"):
+            environment.pop(name, None)
         return subprocess.Popen(
             command,
             cwd=self.directory,
