@@ -6,6 +6,7 @@ rule score_alignment:
         activations=studied("results/activations/{dataset}/{model}"),
         manifest=studied("results/data/{dataset}/manifest.parquet"),
         triplets=triplets_files,
+        infos=triplets_infos,
     output:
         "results/measures/{study}/alignment/{model}.parquet",
     log:
@@ -32,6 +33,9 @@ rule transform_layers:
         activations=studied("results/activations/{dataset}/{model}"),
         manifest=studied("results/data/{dataset}/manifest.parquet"),
         triplets=triplets_files,
+        infos=triplets_infos,
+        local_activations=local_images("results/activations/{dataset}/{model}"),
+        local_manifest=local_images("results/data/{dataset}/manifest.parquet"),
     output:
         "results/measures/{study}/transforms/{model}.parquet",
     log:
@@ -49,7 +53,12 @@ rule transform_layers:
             key: study_of(wildcards)[key]
             for key in ("similarity", "n_neighbors", "pairs", "bootstrap")
         }
-        | study_of(wildcards)["transforms"],
+        | {
+            key: value
+            for key, value in study_of(wildcards)["transforms"].items()
+            if key != "local_images"
+        },
+        local=lambda wildcards: study_of(wildcards)["transforms"].get("local_images"),
         families=lambda wildcards: study_of(wildcards)["families"],
         split=lambda wildcards: study_of(wildcards)["split"],
         columns=item_columns,

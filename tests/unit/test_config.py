@@ -131,6 +131,44 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
         ("studies/pruning/models", ["micro-hubert-random"], "comparisons: unknown model"),
         ("studies/materials/triplets", [], "needs families, triplets or both"),
         ("studies/convexity/triplets", [], "compare_concepts needs triplets"),
+        (
+            "studies/convexity/transforms/local_images",
+            "microwrld",
+            "transforms: local_images: unknown data set 'microwrld'; did you mean 'microworld'?",
+        ),
+        (
+            "studies/convexity/transforms/local_images",
+            "microspeech",
+            "local_images: 'microspeech' holds audio, data set 'microworld' image",
+        ),
+        (
+            "studies/convexity/transforms/local_images",
+            {"dataset": "microworld"},
+            "local_images: 'microworld' holds the judged samples; name others",
+        ),
+        (
+            "studies/convexity/transforms/local_images",
+            {"dataset": "microworld-downstream", "split": "tset"},
+            "local_images: split: unknown split 'tset'; did you mean 'test'?",
+        ),
+        (
+            "studies/convexity/transforms/local_images",
+            {"dataset": "microworld-downstream", "samples": 2},
+            "studies: convexity: transforms: local_images: samples",
+        ),
+        (
+            "studies/convexity/transforms/local_images",
+            {"dataset": "microworld-downstream", "number": 2},
+            "unknown key 'number'",
+        ),
+        (
+            "studies/convexity/transforms",
+            {"methods": ["naive"], "grid": [1], "folds": 2, "alpha": 0.1, "temperature": 1}
+            | {"local_images": "microworld-downstream"},
+            "local_images: only glocal keeps them, which methods does not name",
+        ),
+        ("datasets/material_judgements/shown", "(a", "datasets: material_judgements: shown: miss"),
+        ("datasets/simulated_observers/shown", "a", "'microworld' has no paths to match"),
         ("studies/digits/families", ["wrod", "speaker"], "column 'wrod'; did you mean 'word'?"),
         (
             "models/micro-hubert-word/finetune/apart",
@@ -190,6 +228,16 @@ def test_what_a_study_leaves_out_is_filled_in(kind):
     before = copy.deepcopy(config)
     prepare_config(config, ROOT)
     assert config == before
+
+
+def test_a_local_image_set_by_name_alone_is_filled_in():
+    config = changed("studies/convexity/transforms/local_images", "microworld-downstream")
+    prepare_config(config, ROOT)
+    found = config["studies"]["convexity"]["transforms"]
+    assert found["centre"] == "dimension"
+    assert found["local_images"] == {
+        "dataset": "microworld-downstream", "split": "all", "samples": 5120, "batch_size": 1024
+    }  # fmt: skip
 
 
 def test_what_a_study_says_itself_stays():

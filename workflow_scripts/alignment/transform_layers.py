@@ -7,12 +7,18 @@ with job(snakemake):
 
     from strata.activations.probing import ProbingSet
     from strata.alignment.judgements import open_judgements
+    from strata.alignment.local import local_layers
     from strata.alignment.optimised import transform_measures
     from strata.tables import write_measures
 
     torch.set_num_threads(snakemake.threads)
     params = snakemake.params
     pictures = ProbingSet.open([snakemake.input.manifest], [snakemake.input.activations])
+    local, given = None, params.local
+    if given:
+        files = snakemake.input.local_manifest, snakemake.input.local_activations
+        shown = ProbingSet.open(*([str(file)] for file in files), given["split"])
+        local = local_layers(shown, given["samples"], given["batch_size"], params.seed)
     measures = transform_measures(
         pictures.layers(),
         pictures.families(params.families),
@@ -22,6 +28,7 @@ with job(snakemake):
         scored=pictures.manifest["split"].eq(params.split).to_numpy()
         if params.split != "all"
         else None,
+        local=local,
         seed=params.seed,
         **params.options,
     )

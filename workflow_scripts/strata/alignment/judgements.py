@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from strata.data.triplets import shown_pictures
 from strata.errors import StrataError
 
 
@@ -70,12 +71,15 @@ def open_judgements(
 ) -> list[Judgements]:
     """Sets of triplets from their `triplets.parquet` files, beside which the other two lie.
 
-    `columns` maps a set's name to the column of `pictures` that holds its items' names.
+    `columns` maps a set's name to the column of `pictures` that holds its items' names. Where the
+    set says which pictures were shown to people, an item is those of its pictures, if it has any.
     """
     found = []
     for file in map(Path, files):
         info = json.loads((file.parent / "dataset.json").read_text())
         items = pd.read_parquet(file.parent / "manifest.parquet")
-        linked = pictures[columns[info["name"]]]
+        linked = pictures[columns[info["name"]]].astype(str)
+        if "shown" in info:
+            linked = linked.where(shown_pictures(linked, pictures["path"], info["shown"]))
         found.append(Judgements.of(items, pd.read_parquet(file), info, linked))
     return found

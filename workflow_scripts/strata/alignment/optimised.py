@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import product
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import product, zip_longest
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from strata.alignment.judgements import Judgements
 from strata.alignment.transforms import CrossValidated, Transform, cross_validate, fit_transform
 from strata.convexity.scores import graph_convexity
 from strata.data.answers import triplet_groups
+from strata.errors import StrataError
 from strata.stats import Estimate
 from strata.tables import finish_measures, layer_row
 
@@ -30,6 +31,8 @@ def transform_measures(
     folds: int = 3,
     alpha: float = 0.1,
     temperature: float = 0.1,
+    centre: str = "dimension",
+    local: Iterable[tuple[str, Sequence[np.ndarray]]] | None = None,
     similarity: str = "cosine",
     n_neighbors: int = 10,
     pairs: str | int = "all",
@@ -43,16 +46,22 @@ def transform_measures(
     accuracy_after on triplets of items that took no part in the fit, and the graph convexity of
     each family (`concept`) before and after a transform fitted to all triplets, with the median of
     the regularisations that the folds chose; `scored` marks the samples it is measured on (all).
+
+    `local` has for each layer, under the same name, the batches of pictures whose neighborhoods
+    gLocal keeps (`strata.alignment.local`; without it those of the judged items).
+
+    Raises StrataError for local pictures of other layers, besides the errors of `cross_validate`.
     """
     rows = []
     scoring = {"n_neighbors": n_neighbors, "pairs": pairs, "bootstrap": bootstrap, "seed": seed}
     search = {"grid": grid, "folds": folds, "similarity": similarity, "seed": seed}
-    for layer, (name, features) in enumerate(layers):
+    for layer, (name, features, batches) in enumerate(_with_local(layers, local, model)):
         features = np.asarray(features, dtype=np.float64)
         chosen = slice(None) if scored is None else scored
         before = _convexities(features[chosen], labels[chosen], scoring)
         for each, method in product(judgements, methods):
             fitting = {"alpha": alpha, "temperature": temperature, "task": each.info["task"]}
+            fitting |= {"centre": centre, "local": batches if method == "glocal" else None}
             tested, fitted = _optimised(features, each, method, fitting, search)
             place, more = (layer, name, each.name), {"transform": method}
             rows += _tested_rows(place, each, tested, more, {"bootstrap": bootstrap, "seed": seed})
@@ -60,6 +69,20 @@ def transform_measures(
             rows += _changed_rows(place, before, after, more)
         log(f"{name}: {', '.join(methods)}")
     return finish_measures(rows, model, dataset, seed)
+
+
+def _with_local(layers: Iterable, local: Iterable | None, model: str) -> Iterator[tuple]:
+    """Name, features and local batches (None without any) of one layer after the other."""
+    if local is None:
+        yield from ((name, features, None) for name, features in layers)
+        return
+    for here, there in zip_longest(layers, local, fillvalue=("", None)):
+        if here[0] != there[0]:
+            raise StrataError(
+                f"{model}: the judged pictures have layer {here[0]!r} where the local images have "
+                f"{there[0]!r}"
+            )
+        yield (*here, there[1])
 
 
 def _convexities(features: np.ndarray, labels: pd.DataFrame, options: Mapping) -> dict:

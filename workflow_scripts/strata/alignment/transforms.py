@@ -3,10 +3,18 @@
 naive (Muttenthaler et al. 2023, "Human alignment of neural network representations"): W minimises
 the cross-entropy of the answers, softmax over the three pairs' similarities in x W, plus
 lam |W|^2. gLocal (Muttenthaler et al. 2023, "Improving neural network representations using human
-similarity judgments"): an affine transform minimises (1 - alpha) times the cross-entropy of the
-answers + alpha times a local loss + lam |W - mean(diag W) I|^2, where the local loss keeps each
-item's neighbors: the cross-entropy between the softmax of its cosines to the others before and
-after, at a temperature.
+similarity judgments"): an affine transform minimises
+
+    (1 - alpha) L_answers + alpha L_local + lam |W - mean(diag W) I|^2,
+    L_local = - mean_i sum_{j != i} p_ij log q_ij,
+
+where p_i is the softmax of picture i's cosines to the others, over a temperature, before the
+transform, and q_i the same after it: neighborhoods are kept. The original takes these pictures from
+ImageNet, a batch of 1,024 at a time, not from what was judged: `local`. Without it the items that
+were judged stand in.
+
+What is transformed is standardised by the judged items' mean (of each dimension, or as the original
+one number for all: `centre`) and their deviation (one number); the local pictures by the same.
 
 Losses are minimised by L-BFGS (SciPy) with gradients from torch, in float64.
 """
@@ -23,6 +31,7 @@ from strata.data.answers import TASKS, check_triplets
 from strata.errors import StrataError
 
 METHODS = ("naive", "glocal")
+CENTRES = ("dimension", "global")
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,8 @@ def fit_transform(
     regularisation: float = 1e-3,
     alpha: float = 0.1,
     temperature: float = 0.1,
+    centre: str = "dimension",
+    local: Sequence[np.ndarray] | None = None,
     task: str = "odd_one_out",
     iterations: int = 200,
 ) -> Transform:
@@ -73,18 +84,25 @@ def fit_transform(
     triplets : (n, 3) item numbers, the odd one last; `counts` how many people gave each answer
     method : "naive" or "glocal"; `alpha` and `temperature` belong to the latter
     regularisation : lam, of the mean loss per answer
+    centre : subtract the items' mean of each "dimension", or one "global" mean of all values
+    local : batches (pictures, dimensions) whose neighborhoods gLocal keeps, each picture's within
+        its batch; by default the items that `triplets` name, as one batch
     task : "odd_one_out", or "two_alternative": the last two items of a row are no pair
 
     Raises
     ------
     StrataError
         Unknown names, a negative regularisation, bad triplets (`check_triplets`), NaN embeddings,
-        or a representation in which all items are the same.
+        a representation in which all items are the same, or local pictures that are none, fewer
+        than three a batch, of another width or not finite.
     """
-    if method not in METHODS:
-        raise StrataError(f"transform {method!r} is unknown: choose from {METHODS}")
-    if task not in TASKS:
-        raise StrataError(f"task {task!r} is unknown: choose from {tuple(TASKS)}")
+    for name, chosen, known in (
+        ("transform", method, METHODS),
+        ("task", task, tuple(TASKS)),
+        ("centre", centre, CENTRES),
+    ):
+        if chosen not in known:
+            raise StrataError(f"{name} {chosen!r} is unknown: choose from {known}")
     if regularisation < 0:
         raise StrataError(f"regularisation must not be negative, but is {regularisation}")
     triplets = check_triplets(triplets, len(embeddings))
@@ -95,17 +113,47 @@ def fit_transform(
     mean, scale = embeddings[used].mean(axis=0), float(embeddings[used].std())
     if not scale:
         raise StrataError("embeddings: all items are the same; there is nothing to transform")
+    if centre == "global":
+        mean = np.full_like(mean, mean.mean())
+    if local is not None:
+        local = [(batch - mean) / scale for batch in _checked_local(local, embeddings.shape[1])]
     standard = (embeddings - mean) / scale
-    loss = _Loss(standard, used, triplets, counts, method, regularisation, alpha, temperature, task)
-    weights, bias = loss.minimise(iterations)
+    terms = (method, regularisation, alpha, temperature, task)
+    weights, bias = _Loss(standard, used, triplets, counts, local, *terms).minimise(iterations)
     return Transform(mean, scale, weights, bias)
+
+
+def _checked_local(local: Sequence[np.ndarray], dimensions: int) -> list[np.ndarray]:
+    """Batches of local pictures in float64."""
+    batches = [np.asarray(batch, dtype=np.float64) for batch in local]
+    if not batches:
+        raise StrataError("local pictures: there are none; leave local out to keep the items'")
+    for batch in batches:
+        if batch.ndim != 2 or len(batch) < 3 or batch.shape[1] != dimensions:
+            raise StrataError(
+                f"local pictures: a batch should have three rows or more of {dimensions} "
+                f"dimensions, not the shape {batch.shape}"
+            )
+        if not np.isfinite(batch).all():
+            raise StrataError("local pictures hold NaN or infinite values")
+    return batches
 
 
 class _Loss:
     """The objective as a function of W (and the bias of gLocal), flattened."""
 
     def __init__(
-        self, standard, used, triplets, counts, method, regularisation, alpha, temperature, task
+        self,
+        standard,
+        used,
+        triplets,
+        counts,
+        local,
+        method,
+        regularisation,
+        alpha,
+        temperature,
+        task,
     ):
         import torch
 
@@ -117,11 +165,13 @@ class _Loss:
         self.dimensions = standard.shape[1]
         self.method, self.regularisation = method, regularisation
         self.alpha, self.temperature, self.task = alpha, temperature, task
+        self.local = None if local is None else [torch.from_numpy(batch) for batch in local]
         if method == "glocal":
-            self.neighbors = torch.softmax(self._others(self.items), dim=1)
+            batches = [self.items] if self.local is None else self.local
+            self.neighbors = [torch.softmax(self._others(batch), dim=1) for batch in batches]
 
     def _others(self, vectors):
-        """Cosines to the other items over the temperature; to itself minus infinity."""
+        """Cosines to the others of a batch over the temperature; to itself minus infinity."""
         import torch
 
         unit = torch.nn.functional.normalize(vectors, dim=1)
@@ -137,13 +187,16 @@ class _Loss:
         logits = torch.stack(pairs[: 3 if self.task == "odd_one_out" else 2], dim=1)
         return -(torch.log_softmax(logits, dim=1)[:, 0] * self.share).sum()
 
-    def _local(self, vectors):
-        """Cross-entropy between neighbors before and after."""
+    def _local(self, batches):
+        """Cross-entropy between neighbors before and after, mean over the pictures of batches."""
         import torch
 
-        after = torch.log_softmax(self._others(vectors), dim=1)
-        off_diagonal = ~torch.eye(len(vectors), dtype=torch.bool)
-        return -(self.neighbors[off_diagonal] * after[off_diagonal]).sum() / len(vectors)
+        total = 0.0
+        for before, vectors in zip(self.neighbors, batches, strict=True):
+            after = torch.log_softmax(self._others(vectors), dim=1)
+            off_diagonal = ~torch.eye(len(vectors), dtype=torch.bool)
+            total = total - (before[off_diagonal] * after[off_diagonal]).sum()
+        return total / sum(map(len, batches))
 
     def value(self, flat):
         """The loss at W, bias = flat (a torch vector)."""
@@ -153,10 +206,12 @@ class _Loss:
         if self.method == "naive":
             penalty = (weights**2).sum()
             return self._answers(self.items @ weights) + self.regularisation * penalty
-        vectors = self.items @ weights + flat[self.dimensions**2 :]
+        bias = flat[self.dimensions**2 :]
+        vectors = self.items @ weights + bias
+        batches = [vectors] if self.local is None else [x @ weights + bias for x in self.local]
         target = weights.diagonal().mean() * torch.eye(self.dimensions, dtype=weights.dtype)
         penalty = ((weights - target) ** 2).sum()
-        both = (1 - self.alpha) * self._answers(vectors) + self.alpha * self._local(vectors)
+        both = (1 - self.alpha) * self._answers(vectors) + self.alpha * self._local(batches)
         return both + self.regularisation * penalty
 
     def minimise(self, iterations: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,9 @@ def fill_defaults(config: dict, schema: Mapping) -> None:
         for part in schema["properties"]["studies"]["additionalProperties"]["allOf"]
     }
     for study in config["studies"].values():
+        local = study.get("transforms", {}).get("local_images")
+        if isinstance(local, str):
+            study["transforms"]["local_images"] = {"dataset": local}
         _fill(study, kinds[study["kind"]])
         if study["kind"] != "published_labels":  # whose models are files
             study.setdefault("comparisons", _compared(study["models"], config["models"]))

@@ -16,12 +16,12 @@ def check_dataset(name: str, entry: Mapping) -> None:
             f"config, datasets: {name}: {entry['speakers']} speakers do not make "
             f"{len(entry['splits'])} splits"
         )
-    layout = entry.get("layout", entry)
-    if "pattern" in layout:
+    patterns = {key: entry.get("layout", entry).get(key) for key in ("pattern", "shown")}
+    for key, pattern in patterns.items():
         try:
-            re.compile(layout["pattern"])
+            re.compile(pattern or "")
         except re.error as error:
-            raise StrataError(f"config, datasets: {name}: pattern: {error}") from None
+            raise StrataError(f"config, datasets: {name}: {key}: {error}") from None
 
 
 def _check_shares(where: str, splits: Mapping[str, float] | str | None) -> None:
@@ -38,6 +38,8 @@ def check_triplets(where: str, entry: Mapping, config: Mapping) -> None:
         raise StrataError(f"config, {where}: needs either simulated, or triplets (a file) and form")
     if "triplets" in entry and "form" not in entry:
         raise StrataError(f"config, {where}: form is missing: table, numbers, choices or votes")
+    if "shown" in entry and pictures["kind"] == "microworld":
+        raise StrataError(f"config, {where}: shown: {entry['images']!r} has no paths to match")
     if "from" in entry:
         check_known(
             entry["from"], names_of(config["datasets"], "download"), f"{where}: from", "download"

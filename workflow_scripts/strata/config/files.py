@@ -18,7 +18,9 @@ def check_files(where: str, study: Mapping, config: Mapping, base: Path) -> None
         return
     if study["kind"] == "concepts":
         _check_words(where, study, config, base)
-    for name in study.get("probing") or [study["dataset"], *study.get("triplets", [])]:
+    local = study.get("transforms", {}).get("local_images")
+    named = study.get("probing") or [study["dataset"], *study.get("triplets", [])]
+    for name in [*named, *([local["dataset"]] if local else [])]:
         _check_folder(name, config, base)
     _check_labels(where, study, config, base)
     _check_models(study, config, base)

@@ -75,6 +75,7 @@ def check_convexity_study(where: str, study: Mapping, config: Mapping) -> None:
     for key in ("compare_concepts", "transforms"):
         if study.get(key) and not study["triplets"]:
             raise StrataError(f"config, {where}: {key} needs triplets")
+    _check_local_images(f"{where}: transforms: local_images", study, config)
     for model, family in study.get("euclidean", {}).get("heads", {}).items():
         check_known(model, study["models"], f"{where}: euclidean: heads", "model of the study")
         check_known(family, study["families"], f"{where}: euclidean: heads", "family of the study")
@@ -87,6 +88,30 @@ def check_convexity_study(where: str, study: Mapping, config: Mapping) -> None:
                 f"{images} images"
             )
     _check_comparisons(where, study)
+
+
+def _check_local_images(where: str, study: Mapping, config: Mapping) -> None:
+    """The pictures whose neighborhoods gLocal keeps: of the study's kind, and none of the judged
+    ones, which would show a fold's items to the transform that is tested on them."""
+    local = study.get("transforms", {}).get("local_images")
+    if local is None:
+        return
+    check_known(local["dataset"], config["datasets"], where, "data set")
+    entry, judged = config["datasets"][local["dataset"]], config["datasets"][study["dataset"]]
+    if "glocal" not in study["transforms"]["methods"]:
+        raise StrataError(f"config, {where}: only glocal keeps them, which methods does not name")
+    if modality_of(entry) != modality_of(judged):
+        raise StrataError(
+            f"config, {where}: {local['dataset']!r} holds {modality_of(entry)}, data set "
+            f"{study['dataset']!r} {modality_of(judged)}"
+        )
+    if local["dataset"] == study["dataset"]:
+        raise StrataError(
+            f"config, {where}: {local['dataset']!r} holds the judged samples; name others, or "
+            "leave local_images out to keep the neighborhoods of those that are fitted"
+        )
+    if local["split"] != "all" and "splits" in entry:
+        check_known(local["split"], entry["splits"], f"{where}: split", "split")
 
 
 def check_pruning_study(where: str, study: Mapping, config: Mapping) -> None:

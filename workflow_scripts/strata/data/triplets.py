@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -219,9 +220,11 @@ def collected_triplets(
     `spec["triplets"]` is the file of answers, `spec["form"]` its form, `spec["items"]` the file of
     item names (without it: the pictures' column `spec["column"]`, in the order of the manifest),
     `spec["categories"]` a table of marks (1 or 0), a column a category, in items' order (without
-    it: the pictures' labels that all pictures of an item share).
+    it: the pictures' labels that all pictures of an item share). `spec["shown"]`, a regular
+    expression of paths, says which pictures people saw (`shown_pictures`).
 
-    Raises StrataError as `read_items` and `read_triplets`, and for categories of another length.
+    Raises StrataError as `read_items` and `read_triplets`, for categories of another length, and
+    where no picture matches `shown`.
     """
     directory = Path(directory)
     folders = [Path(base) / spec["path"]] if "path" in spec else []
@@ -247,7 +250,33 @@ def collected_triplets(
     else:
         items = items.join(_shared_labels(pictures.manifest, spec["column"]), on="item")
     info = {key: spec.get(key, pictures.info.get(key)) for key in ("source", "licence")}
+    if "shown" in spec:
+        info |= {"shown": spec["shown"], "items_shown": _items_shown(spec, pictures, names)}
     _write(directory, spec, items, answers, info)
+
+
+def shown_pictures(items: pd.Series, paths: pd.Series, shown: str) -> np.ndarray:
+    """Which pictures stand for their item (boolean): those whose whole path matches `shown`, and
+    all of an item of which none does. `items` names the item of each picture."""
+    matches = paths.astype(str).str.fullmatch(shown).to_numpy(bool)
+    known = items.isin(items[matches]).to_numpy()
+    return matches | ~known
+
+
+def _items_shown(spec: Mapping, pictures: Dataset, names: list[str]) -> int:
+    """Of how many items a picture matches `shown`; of the others all pictures count."""
+    if "path" not in pictures.manifest:
+        raise StrataError(f"shown: the pictures of {spec['images']} have no paths to match")
+    items = pictures.manifest[spec["column"]].astype(str)
+    matches = pictures.manifest["path"].astype(str).map(re.compile(spec["shown"]).fullmatch)
+    found = len(set(items[matches.notna()]) & set(names))
+    if not found:
+        example = pictures.manifest["path"].iloc[0]
+        raise StrataError(
+            f"shown: {spec['shown']!r} matches no picture of {spec['images']}, whose paths are "
+            f"like {example!r}"
+        )
+    return found
 
 
 def _shared_labels(manifest: pd.DataFrame, column: str) -> pd.DataFrame:
