@@ -125,8 +125,23 @@ def test_noise_ceilings_by_hand():
     # with a reference, (0 | 1, 2) and (1 | 0, 2) are two questions
     anchored = noise_ceiling([[0, 1, 2], [1, 0, 2]], counts=[2, 2], task="two_alternative")
     assert anchored.n_triplets == 2 and anchored.upper.value == 1
-    with pytest.raises(StrataError, match="answered more than once"):
+    with pytest.raises(StrataError, match="no triplet was answered 2 times, but 1 at most"):
         noise_ceiling([[0, 1, 2], [0, 1, 3]])
+
+
+def test_triplets_that_meet_by_chance_do_not_raise_the_ceiling():
+    """Ten triplets answered twenty times, fourteen alike; a hundred that two people met, of which
+    half agreed: their share of the most frequent answer is 0.75 for what is a coin's agreement."""
+    draw = np.random.default_rng(0)
+    rows = [[3 * n, 3 * n + 1, 3 * n + 2] for n in range(10)] * 14
+    rows += [[3 * n, 3 * n + 2, 3 * n + 1] for n in range(10)] * 6
+    asked = draw.permutation(np.arange(30, 330)).reshape(100, 3)
+    rows += [*asked.tolist(), *asked[:50].tolist(), *asked[50:, [0, 2, 1]].tolist()]
+    assert noise_ceiling(rows).upper.value == pytest.approx((10 * 0.7 + 100 * 0.75) / 110)
+    alone = noise_ceiling(rows, at_least=10)
+    assert alone.upper.value == pytest.approx(0.7) and alone.n_triplets == 10
+    with pytest.raises(StrataError, match="answered 21 times, but 20 at most"):
+        noise_ceiling(rows, at_least=21)
 
 
 def test_categories_count_triplets_in_which_they_take_part():
@@ -227,6 +242,21 @@ def test_items_take_the_labels_that_their_pictures_share(tmp_path):
     items = pd.read_parquet(tmp_path / "out/manifest.parquet")
     assert items["item"].tolist() == list("abc") and items["kind"].tolist() == list("xxy")
     assert "view" not in items and "thing" not in items
+
+
+def test_the_ceiling_is_of_triplets_answered_often_enough(tmp_path):
+    pictures = Dataset(
+        tmp_path, {"root": ".", "source": "s"}, pd.DataFrame({"thing": list("abcd")})
+    )
+    lines = ["a,b,odd,count", "a,b,c,7", "a,c,b,3", "b,c,d,2"]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    spec = {"column": "thing", "triplets": "t.csv", "form": "table", "images": "p"}
+    for more, upper in (({}, 0.85), ({"ceiling_answers": 10}, 0.7)):
+        collected_triplets(spec | more, pictures, tmp_path / "out")
+        told = json.loads((tmp_path / "out/dataset.json").read_text())
+        assert told["noise_ceiling"]["upper"][0] == pytest.approx(upper)
+    with pytest.raises(StrataError, match=r"answered 11 times, but 10 at most \(ceiling_answers\)"):
+        collected_triplets(spec | {"ceiling_answers": 11}, pictures, tmp_path / "out")
 
 
 def test_votes_are_answers_with_counts(tmp_path):

@@ -21,7 +21,7 @@ KEPT = {
         "vit-cub", "vit-bloodmnist",
     ],
     "convexity-full": [
-        "vit-base-mean", "vit-base-mean-random", "beit-base", "beit-base-imagenet",
+        "vit-base-own", "vit-base-own-random", "beit-base", "beit-base-imagenet",
         "data2vec-large",
     ],
     "pruning-full": ["wav2vec2-base", "wav2vec2-base-random", "hubert-base", "wavlm-large"],

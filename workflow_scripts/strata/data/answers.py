@@ -84,14 +84,17 @@ def noise_ceiling(
     counts: np.ndarray | None = None,
     *,
     task: str = "odd_one_out",
+    at_least: int = 2,
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> NoiseCeiling:
-    """Noise ceiling from triplets that were answered more than once.
+    """Noise ceiling from triplets that were answered `at_least` times (twice or more).
 
-    `triplets` is (answers, 3), the odd one last; `counts` how many people gave each answer (1).
+    `triplets` is (answers, 3), the odd one last; `counts` how many people gave each answer (1). Of
+    millions of answers to random triplets thousands meet by chance: at two answers each they raise
+    `upper`, so that those that were repeated on purpose are better taken alone.
 
-    Raises StrataError when no triplet was answered twice.
+    Raises StrataError when no triplet was answered so often.
     """
     triplets = np.asarray(triplets)
     counts = np.ones(len(triplets), np.int64) if counts is None else np.asarray(counts)
@@ -100,9 +103,12 @@ def noise_ceiling(
     place = (_questions(triplets, task)[:, choices] == triplets[:, 2:]).argmax(axis=1)
     answers = np.zeros((groups.max() + 1, len(choices)))
     np.add.at(answers, (groups, place), counts)
-    answers = answers[answers.sum(axis=1) >= 2]
+    most = int(answers.sum(axis=1).max())
+    answers = answers[answers.sum(axis=1) >= max(2, at_least)]
     if not len(answers):
-        raise StrataError("noise ceiling: no triplet was answered more than once")
+        raise StrataError(
+            f"noise ceiling: no triplet was answered {max(2, at_least)} times, but {most} at most"
+        )
     total = answers.sum(axis=1)
     upper = answers.max(axis=1) / total
     lower = np.zeros(len(answers))

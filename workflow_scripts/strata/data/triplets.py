@@ -223,8 +223,10 @@ def collected_triplets(
     it: the pictures' labels that all pictures of an item share). `spec["shown"]`, a regular
     expression of paths, says which pictures people saw (`shown_pictures`).
 
+    The noise ceiling is that of triplets answered `spec["ceiling_answers"]` times or more (2).
+
     Raises StrataError as `read_items` and `read_triplets`, for categories of another length, and
-    where no picture matches `shown`.
+    where no picture matches `shown` or no triplet was answered so often.
     """
     directory = Path(directory)
     folders = [Path(base) / spec["path"]] if "path" in spec else []
@@ -311,14 +313,20 @@ def _write(
     os.replace(part, directory / "triplets.parquet")
     manifest = items.assign(split="all", index=np.arange(len(items)))
     write_dataset(
-        directory, manifest, told | {"noise_ceiling": _ceiling(rows, answers, task)} | info
+        directory, manifest, told | {"noise_ceiling": _ceiling(rows, answers, spec)} | info
     )
 
 
-def _ceiling(rows: np.ndarray, answers: pd.DataFrame, task: str) -> dict | None:
-    """Noise ceiling as `dataset.json` keeps it; None where no triplet was answered twice."""
+def _ceiling(rows: np.ndarray, answers: pd.DataFrame, spec: Mapping) -> dict | None:
+    """Noise ceiling as `dataset.json` keeps it; None where no triplet was answered twice.
+
+    Raises StrataError where none was answered as often as `ceiling_answers` asks for.
+    """
+    at_least, task = spec.get("ceiling_answers"), spec.get("task", "odd_one_out")
     try:
-        found = noise_ceiling(rows, answers["count"].to_numpy(), task=task)
-    except StrataError:
-        return None
+        found = noise_ceiling(rows, answers["count"].to_numpy(), task=task, at_least=at_least or 2)
+    except StrataError as error:
+        if at_least is None:
+            return None
+        raise StrataError(f"{error} (ceiling_answers)") from None
     return {"upper": list(found.upper), "lower": list(found.lower), "n": found.n_triplets}
