@@ -24,7 +24,10 @@ KEPT = {
         "vit-base-own", "vit-base-own-random", "beit-base", "beit-base-imagenet",
         "data2vec-large",
     ],
-    "pruning-full": ["wav2vec2-base", "wav2vec2-base-random", "hubert-base", "wavlm-large"],
+    "pruning-full": [
+        "wav2vec2-base", "wav2vec2-base-random", "wav2vec2-base-word", "hubert-base",
+        "wavlm-large",
+    ],
 }  # fmt: skip
 
 
