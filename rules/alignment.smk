@@ -28,6 +28,36 @@ rule score_alignment:
         "../workflow_scripts/alignment/score_alignment.py"
 
 
+rule score_categories:
+    input:
+        activations=studied("results/activations/{dataset}/{model}"),
+        manifest=studied("results/data/{dataset}/manifest.parquet"),
+        triplets=triplets_files,
+        infos=triplets_infos,
+    output:
+        "results/measures/{study}/categories/{model}.parquet",
+    log:
+        "results/logs/measures/{study}/categories/{model}.log",
+    wildcard_constraints:
+        study=one_of(CONVEXITIES),
+    conda:
+        "../envs/measures.yaml"
+    threads: config["threads"]["dissect"]
+    resources:
+        **needs("score_categories"),
+    params:
+        code=code("alignment/score_categories.py", "measures"),
+        options=lambda wildcards: {
+            key: study_of(wildcards)[key]
+            for key in ("n_neighbors", "pairs", "bootstrap")
+        },
+        split=lambda wildcards: study_of(wildcards)["split"],
+        columns=item_columns,
+        seed=config["seed"],
+    script:
+        "../workflow_scripts/alignment/score_categories.py"
+
+
 rule transform_layers:
     input:
         activations=studied("results/activations/{dataset}/{model}"),

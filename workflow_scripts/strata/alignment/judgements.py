@@ -55,6 +55,13 @@ class Judgements:
         )
 
 
+def picture_categories(judgements: Judgements) -> pd.DataFrame:
+    """Categories of each sample's item as boolean columns; a sample of no item is in none."""
+    known = judgements.items >= 0
+    marks = judgements.members.to_numpy(bool)[np.where(known, judgements.items, 0)]
+    return pd.DataFrame(marks & known[:, None], columns=judgements.members.columns)
+
+
 def _members(families: pd.DataFrame) -> pd.DataFrame:
     """Categories as boolean columns: boolean families as they are, others as "family=value"."""
     columns = {}
@@ -67,19 +74,23 @@ def _members(families: pd.DataFrame) -> pd.DataFrame:
 
 
 def open_judgements(
-    files: Sequence[str], columns: Mapping[str, str], pictures: pd.DataFrame
+    files: Sequence[str],
+    columns: Mapping[str, str],
+    pictures: pd.DataFrame,
+    every_picture: bool = False,
 ) -> list[Judgements]:
     """Sets of triplets from their `triplets.parquet` files, beside which the other two lie.
 
     `columns` maps a set's name to the column of `pictures` that holds its items' names. Where the
-    set says which pictures were shown to people, an item is those of its pictures, if it has any.
+    set says which pictures were shown to people, an item is those of its pictures, if it has any;
+    all of them with `every_picture`.
     """
     found = []
     for file in map(Path, files):
         info = json.loads((file.parent / "dataset.json").read_text())
         items = pd.read_parquet(file.parent / "manifest.parquet")
         linked = pictures[columns[info["name"]]].astype(str)
-        if "shown" in info:
+        if "shown" in info and not every_picture:
             linked = linked.where(shown_pictures(linked, pictures["path"], info["shown"]))
         found.append(Judgements.of(items, pd.read_parquet(file), info, linked))
     return found

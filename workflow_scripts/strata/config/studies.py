@@ -72,7 +72,7 @@ def check_convexity_study(where: str, study: Mapping, config: Mapping) -> None:
         raise StrataError(f"config, {where}: needs families, triplets or both")
     if study.get("compare_concepts") and not study["families"]:
         raise StrataError(f"config, {where}: compare_concepts needs families to compare")
-    for key in ("compare_concepts", "transforms"):
+    for key in ("compare_concepts", "score_categories", "transforms"):
         if study.get(key) and not study["triplets"]:
             raise StrataError(f"config, {where}: {key} needs triplets")
     _check_local_images(f"{where}: transforms: local_images", study, config)

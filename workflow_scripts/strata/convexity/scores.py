@@ -120,7 +120,7 @@ def pair_scores(
 # --- chance -------------------------------------------------------------------------------------
 
 
-def _chance(graph: NeighborGraph, sizes: np.ndarray) -> np.ndarray:
+def expected_scores(graph: NeighborGraph, sizes: np.ndarray) -> np.ndarray:
     """Expected score of concepts of these sizes when labels are dealt out at random."""
     n = graph.n
     adjacent = len(graph.indices) / (n * (n - 1))
@@ -174,7 +174,7 @@ def _result(
     lost = np.array([tally.lost for tally in tallies]) / n_pairs
     with np.errstate(invalid="ignore", divide="ignore"):
         draws = np.array([tally.numerators / tally.denominators for tally in tallies])
-    chance = _chance(graph, named.sizes)
+    chance = expected_scores(graph, named.sizes)
     mean, expected = (float(np.average(x, weights=n_pairs)) for x in (values, chance))
     p_values = np.full(len(values), np.nan)
     overall = np.nan

@@ -120,25 +120,35 @@ class Request(NamedTuple):
 
 
 def tally_pairs(
-    graph: NeighborGraph, named: Labels, pairs: str | int, bootstrap: int, seed: int
+    graph: NeighborGraph,
+    named: Labels,
+    pairs: str | int,
+    bootstrap: int,
+    seed: int,
+    only: int | None = None,
 ) -> list[Tally]:
-    """The tally of each concept, over all its pairs or as many as `pairs` drawn from them."""
+    """The tally of each concept, over all its pairs or as many as `pairs` drawn from them; with
+    `only`, the number of one concept, nothing is added up for the others."""
     tallies = [
         Tally(int(m), bootstrap, np.random.default_rng([seed, concept]))
         for concept, m in enumerate(named.sizes)
     ]
-    for batch in _batches(_requests(named, pairs, tallies)):
+    for batch in _batches(_requests(named, pairs, tallies, only)):
         scored = zip(batch, _scores(graph, named.codes, batch), strict=True)
         by_tally = [list(group) for _, group in groupby(scored, key=lambda pair: id(pair[0].tally))]
         run_parallel(lambda group: [r.tally.add(r, scores) for r, scores in group], by_tally)
     return tallies
 
 
-def _requests(named: Labels, pairs: str | int, tallies: Sequence[Tally]) -> Iterator[Request]:
+def _requests(
+    named: Labels, pairs: str | int, tallies: Sequence[Tally], only: int | None = None
+) -> Iterator[Request]:
     """All ordered pairs of each concept, in blocks, or as many as `pairs` drawn from them."""
     order = np.argsort(named.codes, kind="stable").astype(np.int32)
     concepts = np.split(order, np.cumsum(named.sizes)[:-1])
-    for members, tally in zip(concepts, tallies, strict=True):
+    for concept, (members, tally) in enumerate(zip(concepts, tallies, strict=True)):
+        if only not in (None, concept):
+            continue
         m = len(members)
         if pairs == "all" or pairs >= m * (m - 1):
             step = max(1, _PAIRS // m)

@@ -181,7 +181,7 @@ FIGURES = {
         kinds=_CONVEXITY,
     ),
     "concepts": Entry(
-        "convexity+alignment",
+        "convexity+categories+alignment",
         "convexity.by_concept",
         "pretrained",
         "Convexity of single concepts, less their chance level, against alignment on the triplets "
@@ -286,6 +286,7 @@ MEASURES = {
         "alignment": "every",
         "convexity": "every",
         "relation": "every",
+        "categories": "pretrained",
         "euclidean": "heads",
         "transforms": "pretrained",
     },
@@ -306,6 +307,7 @@ _NEEDS = {
     ("convexity", "alignment"): ("triplets",),
     ("convexity", "convexity"): ("families",),
     ("convexity", "relation"): ("families", "triplets"),
+    ("convexity", "categories"): ("score_categories", "triplets"),
     ("convexity", "transforms"): ("transforms",),
 }
 _ONE_TABLE = ("relation", "comparison")  # of all models together

@@ -312,9 +312,13 @@ def concept_points(table: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
     accuracy = rows.loc[rows["metric"] == "accuracy_category", ["model", "concept", "value"]]
     accuracy = accuracy.rename(columns={"value": "accuracy", "concept": "category"})
     points = convexity.merge(chance, on=keys)
-    # A set's categories are "family=value", or bare names where they come as marks.
+    # A set's categories are "family=value", or bare names where they come as marks. Where these
+    # were measured themselves, an object that is called like one is not taken for it.
     named = points["family"] + "=" + points["concept"]
     points["category"] = named.where(named.isin(accuracy["category"]), points["concept"])
+    measured = points["family"].isin(rows.loc[rows["metric"] == "accuracy_category", "family"])
+    if measured.any():
+        points = points[measured | points["category"].eq(named)]
     points = points.merge(accuracy, on=["model", "category"]).drop(columns="category")
     if points.empty:
         raise StrataError("no concept is also a category of the triplets: nothing to compare")
