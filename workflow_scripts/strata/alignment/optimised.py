@@ -42,15 +42,14 @@ def transform_measures(
 ) -> pd.DataFrame:
     """What fitting a linear transform to the triplets does to alignment and convexity.
 
+    `local` has for each layer, under the same name, the batches of pictures whose neighborhoods
+    gLocal keeps (`strata.alignment.local`; without it those of the judged items). Raises
+    StrataError for local pictures of other layers, besides the errors of `cross_validate`.
+
     For each layer, set of triplets and method (`transform`, a further column): accuracy_before and
     accuracy_after on triplets of items that took no part in the fit, and the graph convexity of
     each family (`concept`) before and after a transform fitted to all triplets, with the median of
     the regularisations that the folds chose; `scored` marks the samples it is measured on (all).
-
-    `local` has for each layer, under the same name, the batches of pictures whose neighborhoods
-    gLocal keeps (`strata.alignment.local`; without it those of the judged items).
-
-    Raises StrataError for local pictures of other layers, besides the errors of `cross_validate`.
     """
     rows = []
     scoring = {"n_neighbors": n_neighbors, "pairs": pairs, "bootstrap": bootstrap, "seed": seed}

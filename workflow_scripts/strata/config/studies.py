@@ -90,30 +90,6 @@ def check_convexity_study(where: str, study: Mapping, config: Mapping) -> None:
     _check_comparisons(where, study)
 
 
-def _check_local_images(where: str, study: Mapping, config: Mapping) -> None:
-    """The pictures whose neighborhoods gLocal keeps: of the study's kind, and none of the judged
-    ones, which would show a fold's items to the transform that is tested on them."""
-    local = study.get("transforms", {}).get("local_images")
-    if local is None:
-        return
-    check_known(local["dataset"], config["datasets"], where, "data set")
-    entry, judged = config["datasets"][local["dataset"]], config["datasets"][study["dataset"]]
-    if "glocal" not in study["transforms"]["methods"]:
-        raise StrataError(f"config, {where}: only glocal keeps them, which methods does not name")
-    if modality_of(entry) != modality_of(judged):
-        raise StrataError(
-            f"config, {where}: {local['dataset']!r} holds {modality_of(entry)}, data set "
-            f"{study['dataset']!r} {modality_of(judged)}"
-        )
-    if local["dataset"] == study["dataset"]:
-        raise StrataError(
-            f"config, {where}: {local['dataset']!r} holds the judged samples; name others, or "
-            "leave local_images out to keep the neighborhoods of those that are fitted"
-        )
-    if local["split"] != "all" and "splits" in entry:
-        check_known(local["split"], entry["splits"], f"{where}: split", "split")
-
-
 def check_pruning_study(where: str, study: Mapping, config: Mapping) -> None:
     check_known(study["dataset"], config["datasets"], f"{where}: dataset", "data set")
     dataset = config["datasets"][study["dataset"]]
@@ -157,6 +133,30 @@ def _check_same_task(where: str, study: Mapping, target: str, model: Mapping) ->
                 f"config, {where}: finetune: {key} is {tuned.get(key, default)!r}, the task's is "
                 f"{wanted.get(key, default)!r}"
             )
+
+
+def _check_local_images(where: str, study: Mapping, config: Mapping) -> None:
+    """The pictures whose neighborhoods gLocal keeps: of the study's kind, and none of the judged
+    ones, which would show a fold's items to the transform that is tested on them."""
+    local = study.get("transforms", {}).get("local_images")
+    if local is None:
+        return
+    check_known(local["dataset"], config["datasets"], where, "data set")
+    entry, judged = config["datasets"][local["dataset"]], config["datasets"][study["dataset"]]
+    if "glocal" not in study["transforms"]["methods"]:
+        raise StrataError(f"config, {where}: only glocal keeps them, which methods does not name")
+    if modality_of(entry) != modality_of(judged):
+        raise StrataError(
+            f"config, {where}: {local['dataset']!r} holds {modality_of(entry)}, data set "
+            f"{study['dataset']!r} {modality_of(judged)}"
+        )
+    if local["dataset"] == study["dataset"]:
+        raise StrataError(
+            f"config, {where}: {local['dataset']!r} holds the judged samples; name others, or "
+            "leave local_images out to keep the neighborhoods of those that are fitted"
+        )
+    if local["split"] != "all" and "splits" in entry:
+        check_known(local["split"], entry["splits"], f"{where}: split", "split")
 
 
 def check_published_study(where: str, study: Mapping, config: Mapping) -> None:

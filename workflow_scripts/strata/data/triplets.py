@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -215,18 +214,18 @@ def collected_triplets(
 ) -> None:
     """Make a `kind: triplets` entry of people's answers about `pictures` in `directory`.
 
+    `spec["shown"]`, a regular expression of paths, says which pictures people saw
+    (`shown_pictures`), `spec["ceiling_answers"]` how often a triplet of the noise ceiling was
+    answered at least (2); StrataError where no picture and no triplet is such a one.
+
     The files lie in the folder `spec["path"]`, else among those of `download`, else beside the
     pictures:
     `spec["triplets"]` is the file of answers, `spec["form"]` its form, `spec["items"]` the file of
     item names (without it: the pictures' column `spec["column"]`, in the order of the manifest),
     `spec["categories"]` a table of marks (1 or 0), a column a category, in items' order (without
-    it: the pictures' labels that all pictures of an item share). `spec["shown"]`, a regular
-    expression of paths, says which pictures people saw (`shown_pictures`).
+    it: the pictures' labels that all pictures of an item share).
 
-    The noise ceiling is that of triplets answered `spec["ceiling_answers"]` times or more (2).
-
-    Raises StrataError as `read_items` and `read_triplets`, for categories of another length, and
-    where no picture matches `shown` or no triplet was answered so often.
+    Raises StrataError as `read_items` and `read_triplets`, and for categories of another length.
     """
     directory = Path(directory)
     folders = [Path(base) / spec["path"]] if "path" in spec else []
@@ -270,8 +269,8 @@ def _items_shown(spec: Mapping, pictures: Dataset, names: list[str]) -> int:
     if "path" not in pictures.manifest:
         raise StrataError(f"shown: the pictures of {spec['images']} have no paths to match")
     items = pictures.manifest[spec["column"]].astype(str)
-    matches = pictures.manifest["path"].astype(str).map(re.compile(spec["shown"]).fullmatch)
-    found = len(set(items[matches.notna()]) & set(names))
+    matches = pictures.manifest["path"].astype(str).str.fullmatch(spec["shown"])
+    found = len(set(items[matches.to_numpy(bool)]) & set(names))
     if not found:
         example = pictures.manifest["path"].iloc[0]
         raise StrataError(
