@@ -122,6 +122,13 @@ def test_a_study_without_prose_is_described():
     assert "ViT and MAE saw the \\DataPhotosN{} pictures" in text
     assert "\\MineNNeighbors{}" in text and "\\MineAnswersChance{}" in text
     assert "Agreement with the triplets" in text and "\\TableMine" in text
+    assert "ransforms" not in text
+    fitted = {"methods": ["naive", "glocal"]}
+    own = study_text("mine", CONVEXITY | {"transforms": fitted}, looks)
+    assert "gLocal kept the neighborhoods of the items that it was fitted to." in own
+    local = {"local_images": {"dataset": "net_val", "split": "all", "samples": 5120}}
+    others = study_text("mine", CONVEXITY | {"transforms": fitted | local}, looks)
+    assert "neighborhoods of at most 5120 of the \\DataNetValN{} samples of" in others
     alone = study_text("mine", CONVEXITY | {"triplets": []}, looks)
     assert "Alignment" not in alone and "\\caption{Graph convexity" in alone
     assert study_section("mine", CONVEXITY, [], text).startswith(f"\\section{{Mine}}\n{text}")

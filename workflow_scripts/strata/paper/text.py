@@ -107,7 +107,29 @@ def _convexity(name: str, study: Mapping, styles: Mapping[str, ModelStyle]) -> s
             " Alignment is the share of triplets in which a layer keeps together the two items "
             f"that observers keep together: {sets} \\citep{{muttenthaler2023human}}."
         )
+    text += _transforms(study.get("transforms"))
     return text + f" \\autoref{{tab:{name}}} has the numbers by layer."
+
+
+def _transforms(transforms: Mapping | None) -> str:
+    """Which transforms were fitted, and whose neighborhoods gLocal kept."""
+    if not transforms:
+        return ""
+    named = {
+        "naive": "the naive one \\citep{muttenthaler2023human}",
+        "glocal": "gLocal \\citep{muttenthaler2023improving}",
+    }
+    told = " and ".join(named[method] for method in transforms["methods"])
+    text = f" Linear transforms were fitted to the answers: {told}"
+    if "glocal" in transforms["methods"]:
+        local = transforms.get("local_images")
+        kept = "the items that it was fitted to"
+        if local:
+            kept = _data([local["dataset"]], "samples", local["split"])
+            few = local["samples"] != "all"
+            kept = f"{'at most ' + str(local['samples']) + ' of ' if few else ''}{kept}"
+        text += f"; gLocal kept the neighborhoods of {kept}"
+    return f"{text}."
 
 
 def _pruning(name: str, study: Mapping, styles: Mapping[str, ModelStyle]) -> str:
