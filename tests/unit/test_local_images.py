@@ -190,7 +190,7 @@ def test_transforms_of_a_study_keep_the_neighborhoods_of_the_local_images(tmp_pa
             transform_measures(wrong, nothing, [each], local=local_layers(sets[0]), **options)
 
 
-def test_an_item_is_the_pictures_that_people_saw(tmp_path):
+def test_an_item_is_the_pictures_that_people_saw(tmp_path, capsys):
     """As of THINGS: the first picture of an object, where its name ends in b; else all of it."""
     paths = ["ant/ant_01b.jpg", "ant/ant_02s.jpg", "bee/bee_01b.jpg", "bee/bee_02s.jpg"]
     paths += ["cat/cat_01s.jpg", "cat/cat_02s.jpg"]
@@ -202,7 +202,7 @@ def test_an_item_is_the_pictures_that_people_saw(tmp_path):
     collected_triplets(spec, pictures, tmp_path / "t")
     (each,) = open_judgements([str(tmp_path / "t/triplets.parquet")], {"t": "thing"}, table)
     assert each.items.tolist() == [0, -1, 1, -1, 2, 2]
-    assert each.info["items_shown"] == 2
+    assert "a picture of 2 of 3 items" in capsys.readouterr().out
     collected_triplets({**spec, "shown": ".+"}, pictures, tmp_path / "t")
     (each,) = open_judgements([str(tmp_path / "t/triplets.parquet")], {"t": "thing"}, table)
     assert each.items.tolist() == [0, 0, 1, 1, 2, 2]

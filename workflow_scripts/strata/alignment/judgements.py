@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from strata.data.triplets import shown_pictures
+from strata.data.shown import shown_pictures
 from strata.errors import StrataError
 
 

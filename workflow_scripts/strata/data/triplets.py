@@ -18,6 +18,7 @@ import pandas as pd
 
 from strata.data.answers import TASKS, check_triplets, noise_ceiling
 from strata.data.manifest import KEY_COLUMNS, Dataset, write_dataset
+from strata.data.shown import check_shown
 from strata.errors import StrataError
 
 FORMS = ("table", "numbers", "choices", "votes")
@@ -215,7 +216,7 @@ def collected_triplets(
     """Make a `kind: triplets` entry of people's answers about `pictures` in `directory`.
 
     `spec["shown"]`, a regular expression of paths, says which pictures people saw
-    (`shown_pictures`), `spec["ceiling_answers"]` how often a triplet of the noise ceiling was
+    (`strata.data.shown`), `spec["ceiling_answers"]` how often a triplet of the noise ceiling was
     answered at least (2); StrataError where no picture and no triplet is such a one.
 
     The files lie in the folder `spec["path"]`, else among those of `download`, else beside the
@@ -241,6 +242,7 @@ def collected_triplets(
     else:
         names = list(dict.fromkeys(pictures.manifest[spec["column"]].astype(str)))
     answers = read_triplets(find(spec["triplets"]), spec["form"], names)
+    check_shown(spec, pictures, names)
     items = pd.DataFrame({"item": names})
     if "categories" in spec:
         table = find(spec["categories"])
@@ -251,33 +253,7 @@ def collected_triplets(
     else:
         items = items.join(_shared_labels(pictures.manifest, spec["column"]), on="item")
     info = {key: spec.get(key, pictures.info.get(key)) for key in ("source", "licence")}
-    if "shown" in spec:
-        info |= {"shown": spec["shown"], "items_shown": _items_shown(spec, pictures, names)}
     _write(directory, spec, items, answers, info)
-
-
-def shown_pictures(items: pd.Series, paths: pd.Series, shown: str) -> np.ndarray:
-    """Which pictures stand for their item (boolean): those whose whole path matches `shown`, and
-    all of an item of which none does. `items` names the item of each picture."""
-    matches = paths.astype(str).str.fullmatch(shown).to_numpy(bool)
-    known = items.isin(items[matches]).to_numpy()
-    return matches | ~known
-
-
-def _items_shown(spec: Mapping, pictures: Dataset, names: list[str]) -> int:
-    """Of how many items a picture matches `shown`; of the others all pictures count."""
-    if "path" not in pictures.manifest:
-        raise StrataError(f"shown: the pictures of {spec['images']} have no paths to match")
-    items = pictures.manifest[spec["column"]].astype(str)
-    matches = pictures.manifest["path"].astype(str).str.fullmatch(spec["shown"])
-    found = len(set(items[matches.to_numpy(bool)]) & set(names))
-    if not found:
-        example = pictures.manifest["path"].iloc[0]
-        raise StrataError(
-            f"shown: {spec['shown']!r} matches no picture of {spec['images']}, whose paths are "
-            f"like {example!r}"
-        )
-    return found
 
 
 def _shared_labels(manifest: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -304,6 +280,7 @@ def _write(
         "task": task,
         "chance": TASKS[task],
         "images": spec.get("images"),
+        **({"shown": spec["shown"]} if "shown" in spec else {}),
         "n_triplets": len(np.unique(np.sort(rows, axis=1), axis=0)),
         "n_answers": int(answers["count"].sum()),
     }
