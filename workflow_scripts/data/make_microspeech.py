@@ -28,6 +28,7 @@ with job(snakemake):
         "licence": "Apache-2.0",
         "source": f"spoken by espeak-ng {espeak.version()} for Strata, seed {spec['seed']}",
         "storage": "sounds.npy",
+        "not_labels": ["take", "snr"],
         "checksums": {"sounds.npy": hashlib.sha256(sounds.tobytes()).hexdigest()},
     }
     write_dataset(directory, manifest, info, segments)

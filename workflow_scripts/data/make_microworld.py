@@ -24,5 +24,6 @@ with job(snakemake):
         "source": f"rendered by Strata, seed {spec['seed']}",
         "families": {family: list(values) for family, values in FAMILIES.items()},
         "storage": "images.npy",
+        "not_labels": ["caption"],
     }
     write_dataset(directory, manifest, info)

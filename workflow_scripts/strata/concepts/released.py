@@ -19,7 +19,9 @@ def read_released_labels(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise StrataError(f"{path}: no such file of labels")
-    labels = pd.read_csv(path, keep_default_na=False)  # "nan" and "null" are words
+    # Words are words: "nan", "null" and "01" too.
+    text = {"layer": "str", "description": "str", "images": "str"}
+    labels = pd.read_csv(path, keep_default_na=False, dtype=text, encoding="utf-8-sig")
     missing = [column for column in RELEASED_COLUMNS if column not in labels]
     if missing:
         raise StrataError(f"{path}: no column {missing[0]!r}; needs {', '.join(RELEASED_COLUMNS)}")

@@ -7,11 +7,12 @@ from copy import deepcopy
 
 
 def fill_defaults(config: dict, schema: Mapping) -> None:
-    """Fill in what the studies leave out: the schema's defaults, and whom to compare."""
-    kinds = {
-        part["if"]["properties"]["kind"]["const"]: part["then"]
-        for part in schema["properties"]["studies"]["additionalProperties"]["allOf"]
-    }
+    """Fill in what is left out: the schema's defaults of data sets and studies, and whom a study
+    compares."""
+    kinds = _kinds(schema["properties"]["datasets"])
+    for entry in config["datasets"].values():
+        _fill(entry, kinds[entry["kind"]])
+    kinds = _kinds(schema["properties"]["studies"])
     for study in config["studies"].values():
         local = study.get("transforms", {}).get("local_images")
         if isinstance(local, str):
@@ -19,6 +20,12 @@ def fill_defaults(config: dict, schema: Mapping) -> None:
         _fill(study, kinds[study["kind"]])
         if study["kind"] != "published_labels":  # whose models are files
             study.setdefault("comparisons", _compared(study["models"], config["models"]))
+
+
+def _kinds(registry: Mapping) -> dict[str, Mapping]:
+    """The schema of each kind of entry."""
+    parts = registry["additionalProperties"]["allOf"]
+    return {part["if"]["properties"]["kind"]["const"]: part["then"] for part in parts}
 
 
 def _fill(entry: dict, schema: Mapping) -> None:

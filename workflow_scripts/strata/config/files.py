@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 
 from strata.config.entries import check_label_column
 from strata.config.names import suggestion
+from strata.data.user_tables import read_header
 from strata.data.words import read_categories, read_concepts
 from strata.errors import StrataError
 
@@ -66,7 +66,7 @@ def _check_labels(where: str, study: Mapping, config: Mapping, base: Path) -> No
     if entry.get("kind") != "folder" or "labels" not in entry:
         return
     tables = [base / entry["path"] / entry[key] for key in ("labels", "segments") if key in entry]
-    there = [column for table in tables for column in _header(table)]
+    there = [column for table in tables for column in read_header(table, ["path"])]
     wanted = {"families": study["families"], "tasks": study.get("tasks", {})}
     wanted["tasks: apart"] = [t["apart"] for t in wanted["tasks"].values() if "apart" in t]
     named = [config["datasets"][each]["column"] for each in study.get("triplets", [])]
@@ -78,11 +78,6 @@ def _check_labels(where: str, study: Mapping, config: Mapping, base: Path) -> No
                     f"config, {where}: {key}: {tables[0]} has no column {column!r}"
                     f"{suggestion(column, there)}"
                 )
-
-
-def _header(table: Path) -> list[str]:
-    with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        return next(csv.reader(file), [])
 
 
 def _check_models(study: Mapping, config: Mapping, base: Path) -> None:

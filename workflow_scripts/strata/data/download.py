@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from strata.data.files import index_files, read_segments
+from strata.data.files import index_dataset
 from strata.data.manifest import write_dataset
 from strata.errors import StrataError
 
@@ -311,8 +311,8 @@ def download_dataset(
 
     The mirror is searched under `{mirror}/{name of the data set}/`. A data set of tables gets a
     manifest of its files; pictures and sounds are labelled as `spec["layout"]` says
-    (`strata.data.files.index_files`); `layout["root"]` is the folder in `downloads` where they lie
-    (of an unpacked archive), `layout["segments"]` a table of labelled pieces of sounds.
+    (`strata.data.files.index_dataset`); `layout["root"]` is the folder in `downloads` where they
+    lie (of an unpacked archive), `layout["segments"]` a table of labelled pieces of sounds.
     """
     directory, downloads = Path(directory), Path(downloads)
     files = remote_files(spec, base)
@@ -327,26 +327,25 @@ def download_dataset(
         "storage": "files",
         "checksums": {file.name: file.checksum for file in files},
     }
-    segments = None
     if spec["modality"] == "table":
         import pandas as pd
 
         manifest = pd.DataFrame({"split": "all", "path": [file.name for file in files]})
-    else:
-        layout = spec["layout"]
-        root = downloads / layout.get("root", ".")
-        info["root"] = os.path.relpath(root, directory)
-        manifest = index_files(
-            root,
-            layout,
-            modality=spec["modality"],
-            splits=spec.get("splits"),
-            seed=seed,
-            name=directory.name,
-        )
-        if "segments" in layout:
-            segments = read_segments(root, layout["segments"], manifest)
-    write_dataset(directory, manifest, info, segments)
+        write_dataset(directory, manifest, info)
+        return
+    root = downloads / spec["layout"].get("root", ".")
+    info["root"] = os.path.relpath(root, directory)
+    index_dataset(
+        directory,
+        root,
+        spec["layout"],
+        info,
+        modality=spec["modality"],
+        splits=spec.get("splits"),
+        seed=seed,
+        unreadable=spec.get("unreadable", "stop"),
+        log=log,
+    )
 
 
 def download_concepts(

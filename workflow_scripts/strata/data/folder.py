@@ -4,68 +4,59 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from strata.data.files import content_digest, index_files, read_segments
-from strata.data.manifest import write_dataset
+from strata.data.files import content_digest, index_dataset
+from strata.data.listing import list_files
 
-_LAYOUT = ("labels", "families", "family", "pattern", "lists", "skip")
+_LAYOUT = ("labels", "families", "family", "pattern", "lists", "skip", "segments")
 
 
 def folder_state(root: str | Path) -> str:
     """A digest of the names, sizes and times of all files below `root`, hidden ones left out.
 
-    It changes when a file is new, gone or changed; nothing is read. Empty for no such folder.
+    It changes when a file is new, gone or changed, behind a link too; nothing is read. Empty for no
+    such folder.
     """
-    files = sorted(_files(str(root), set()))
-    told = "\n".join(f"{os.path.relpath(path, root)} {size} {time}" for path, size, time in files)
+    if not os.path.isdir(root):
+        return ""
+    files = list_files(root).files
+    told = "\n".join(f"{path} {_size_and_time(os.path.join(root, path))}" for path in files)
     return hashlib.sha256(told.encode()).hexdigest()[:16] if files else ""
 
 
-def _files(folder: str, seen: set[str]) -> Iterator[tuple[str, int, int]]:
-    """(path, bytes, nanoseconds) of the files below a folder; links are followed, in no circle."""
-    place = os.path.realpath(folder)
-    if not os.path.isdir(folder) or place in seen:
-        return
-    seen.add(place)
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                yield from _files(entry.path, seen)
-            elif entry.is_file():
-                found = entry.stat()
-                yield entry.path, found.st_size, found.st_mtime_ns
+def _size_and_time(path: str) -> str:
+    """Bytes and nanoseconds of a file; "gone" for a link that leads nowhere."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return "gone"
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def index_folder(
-    spec: Mapping, directory: str | Path, *, base: str | Path = ".", seed: int = 0
+    spec: Mapping,
+    directory: str | Path,
+    *,
+    base: str | Path = ".",
+    seed: int = 0,
+    log: Callable[[str], None] = print,
 ) -> None:
     """Index a `kind: folder` entry in `directory`; the files stay where they are.
 
-    `spec` has `path` (relative to `base`), `modality`, and either `labels` (a CSV in that folder)
+    `spec` has `path` (relative to `base`), `modality`, and either `labels` (a table in that folder)
     or class folders, whose names become the column `family` (by default `class`), or another of the
-    layouts of `strata.data.files.index_files`; and optionally `segments`, a table of labelled
-    pieces of sounds (`strata.data.files.read_segments`).
+    layouts of `strata.data.files.index_with_account`; and optionally `segments`, a table of
+    labelled pieces of sounds, and `unreadable: skip` (`strata.data.files.index_dataset`).
 
     Raises
     ------
     StrataError
-        As `strata.data.files.index_files`.
+        As `strata.data.files.index_dataset`.
     """
     directory = Path(directory)
     root = (Path(base) / spec["path"]).resolve()
-    layout = {key: spec[key] for key in _LAYOUT if key in spec}
-    manifest = index_files(
-        root,
-        layout,
-        modality=spec["modality"],
-        splits=spec.get("splits"),
-        seed=seed,
-        name=directory.name,
-    )
     info = {
         "name": directory.name,
         "kind": "folder",
@@ -74,7 +65,16 @@ def index_folder(
         "licence": spec.get("licence", "the user's own"),
         "source": str(root),
         "storage": "files",
-        "content": content_digest(root, manifest["path"]),
     }
-    segments = read_segments(root, spec["segments"], manifest) if "segments" in spec else None
-    write_dataset(directory, manifest, info, segments)
+    index_dataset(
+        directory,
+        root,
+        {key: spec[key] for key in _LAYOUT if key in spec},
+        info,
+        lambda manifest: {"content": content_digest(root, manifest["path"])},
+        modality=spec["modality"],
+        splits=spec.get("splits"),
+        seed=seed,
+        unreadable=spec.get("unreadable", "stop"),
+        log=log,
+    )

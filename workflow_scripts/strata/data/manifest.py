@@ -18,8 +18,22 @@ from strata.errors import StrataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Columns of a manifest that say what a sample is; every other column is a concept family.
-KEY_COLUMNS = ("sample", "split", "path", "index", "caption", "take", "snr")
+
+def families_of(manifest: pd.DataFrame, info: Mapping) -> list[str]:
+    """The concept families of a data set: its columns but those that say what a sample is.
+
+    These are `sample`, `split`, `path` where samples are files and `index` where they are rows of
+    an array; and what the data set itself declares to be no labels (`info["not_labels"]`).
+    """
+    own = {"sample", "split", _place(manifest, info), *info.get("not_labels", ())}
+    return [column for column in manifest if column not in own]
+
+
+def _place(manifest: pd.DataFrame, info: Mapping) -> str:
+    """The column that says where samples are: `path` of files, or `index` in a stored array."""
+    if "storage" in info:
+        return "path" if info["storage"] == "files" else "index"
+    return "path" if "path" in manifest else "index"
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,15 @@ class Dataset:
         """Folder that the manifest's paths start from."""
         return self.directory / self.info["root"]
 
+    @property
+    def families(self) -> list[str]:
+        """Names of the concept families."""
+        return families_of(self.manifest, self.info)
+
+    @property
+    def _in_files(self) -> bool:
+        return _place(self.manifest, self.info) == "path"
+
     @cached_property
     def _stored(self) -> np.ndarray:
         return np.load(self.directory / self.info["storage"], mmap_mode="r", allow_pickle=False)
@@ -61,30 +84,25 @@ class Dataset:
 
     def place_of(self, sample: int) -> str:
         """Where a sample comes from, for messages: its file, or its number."""
-        if "path" in self.manifest:
+        if self._in_files:
             return str(self.root / self.manifest["path"].iloc[sample])
         return f"{self.info['name']}, sample {sample}"
 
     def image(self, sample: int) -> Image:
-        """Picture of a sample, in RGB.
+        """Picture of a sample, in RGB, as a viewer shows it (`strata.data.pictures.open_picture`).
 
         Raises
         ------
         StrataError
             The file is missing, truncated or not a picture (it is named).
         """
+        from strata.data.pictures import open_picture
+
+        if self._in_files:
+            return open_picture(self.root / self.manifest["path"].iloc[sample])
         from PIL import Image
 
-        if "index" in self.manifest:
-            return Image.fromarray(np.asarray(self._stored[self.manifest["index"].iloc[sample]]))
-        path = self.root / self.manifest["path"].iloc[sample]
-        try:
-            with Image.open(path) as picture:
-                return picture.convert("RGB")
-        except (OSError, SyntaxError, ValueError) as error:
-            missing = isinstance(error, FileNotFoundError)
-            reason = "is missing" if missing else f"unreadable: {error}"
-            raise StrataError(f"{path}: picture {reason}; replace or remove it") from None
+        return Image.fromarray(np.asarray(self._stored[self.manifest["index"].iloc[sample]]))
 
     def recording(self, sample: int) -> tuple[np.ndarray, int]:
         """Sound of a sample, float32 (samples,) in -1 to 1, mono, and the rate in Hz that it has.
@@ -93,7 +111,7 @@ class Dataset:
         """
         from strata.data.sounds import check_sound, read_sound
 
-        if "index" not in self.manifest:
+        if self._in_files:
             return read_sound(self.root / self.manifest["path"].iloc[sample])
         stored = self._stored[self.manifest["index"].iloc[sample]]
         check_sound(stored, self.place_of(sample))
@@ -106,12 +124,13 @@ class Dataset:
         return resample(*self.recording(sample), rate)
 
 
-def describe(manifest: pd.DataFrame) -> dict:
+def describe(manifest: pd.DataFrame, info: Mapping) -> dict:
     """The parts of `dataset.json` that the manifest itself tells: n, families and counts."""
-    families = [column for column in manifest if column not in KEY_COLUMNS]
     return {
         "n": len(manifest),
-        "families": {name: sorted(set(manifest[name].astype(str))) for name in families},
+        "families": {
+            name: sorted(set(manifest[name].astype(str))) for name in families_of(manifest, info)
+        },
         "counts": {str(k): int(v) for k, v in manifest["split"].value_counts().items()},
     }
 
@@ -137,7 +156,7 @@ def write_dataset(
     name = info["name"]
     if not len(manifest):
         raise StrataError(f"{name}: the data set has no samples")
-    if "split" not in manifest or not {"path", "index"} & set(manifest):
+    if "split" not in manifest or _place(manifest, info) not in manifest:
         raise StrataError(f"{name}: a manifest needs the columns split, and path or index")
     columns = [column for column in manifest if column != "sample"]
     manifest = manifest[columns].reset_index(drop=True)
@@ -147,7 +166,7 @@ def write_dataset(
         _replace(
             directory / "segments.parquet", lambda path: segments.to_parquet(path, index=False)
         )
-    text = json.dumps({**info, **describe(manifest)}, indent=2, sort_keys=True) + "\n"
+    text = json.dumps({**info, **describe(manifest, info)}, indent=2, sort_keys=True) + "\n"
     _replace(directory / "dataset.json", lambda path: path.write_text(text))
     told = {"content": info["content"]} if "content" in info else {}
     _replace(directory / "manifest.parquet", lambda path: _to_parquet(manifest, path, told))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,41 +10,101 @@ import numpy as np
 
 from strata.errors import StrataError
 
+# What soundfile reads and names as a sound; not raw samples, tables of numbers and instruments.
+SUFFIXES = (".wav", ".wave", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc")
+SUFFIXES += (".au", ".snd", ".caf", ".w64", ".rf64", ".voc", ".sph", ".nist", ".avr", ".svx")
+SUFFIXES += (".paf", ".pvf", ".sds")
+_PEAK = 2.0  # beyond it, floating-point samples are not in units of full scale
+_CANCELLED = 1e-4  # share of the channels' power that is left in their mean
+_KERNEL = 2**25  # values in torchaudio's table of filters: 128 MiB
+
 
 def read_sound(path: str | Path) -> tuple[np.ndarray, int]:
-    """A WAV or FLAC file as float32 (samples,) in -1 to 1, channels averaged, and its rate in Hz.
+    """A sound file as float32 (samples,) in -1 to 1, channels averaged, and its rate in Hz.
+
+    Whole numbers of any width are divided by their full scale; floating-point samples are taken to
+    have 1 for it. What goes a little beyond (decoders and mixers overshoot) is clipped to 1, as on
+    playing or saving it in 16 bits; a peak above 2 cannot be in this unit and is refused.
 
     Raises
     ------
     StrataError
-        The file is missing, unreadable, without any sample, or silent (it is named).
+        The file is missing, unreadable, cut off, without any sample, silent, silent once its
+        channels are averaged, or in another unit (it is named).
     """
+    return read_recording(path)[:2]
+
+
+def read_recording(path: str | Path) -> tuple[np.ndarray, int, list[str]]:
+    """`read_sound`, and in words what was done to the sound."""
     import soundfile
 
     path = Path(path)
     if not path.is_file():
         raise StrataError(f"{path}: sound is missing; replace or remove it")
     try:
-        sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
+        with soundfile.SoundFile(path) as file:
+            frames, rate = file.frames, file.samplerate
+            sound = file.read(dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
+        reason = " ".join(str(error).replace(f" {str(path)!r}", "").split())
         raise StrataError(f"{path}: sound unreadable: {reason}; replace or remove it") from None
+    if len(sound) != frames:
+        reason = f"it ends after {len(sound)} of {frames} frames"
+        raise StrataError(f"{path}: sound unreadable: {reason}; replace or remove it")
     check_sound(sound, str(path))
-    return sound.mean(axis=1), rate
+    notes = []
+    peak = float(np.abs(sound).max())
+    if peak > 1:
+        notes.append("clipped at full scale")
+        sound = np.clip(sound, -1, 1)
+    return _mono(sound, str(path)), rate, notes
 
 
 def check_sound(sound: np.ndarray, name: str) -> None:
-    """Raise a StrataError for a sound that has no samples or is silent."""
+    """Raise a StrataError for a sound (samples,) or (samples, channels) that has no samples, holds
+    nothing but one value, has a value that is no number, or is in no unit of full scale."""
     if not len(sound):
         raise StrataError(f"{name}: the clip has no samples (length zero); replace or remove it")
+    if not np.isfinite(sound).all():
+        raise StrataError(f"{name}: the clip has NaN or infinite samples; replace or remove it")
     if not np.any(sound):
         raise StrataError(f"{name}: the clip is silent (all samples are 0); replace or remove it")
+    if np.ptp(sound, axis=0).max() == 0:
+        raise StrataError(f"{name}: the clip is silent (all samples are equal); remove it")
+    peak = np.abs(sound).max()
+    if sound.dtype.kind == "f" and peak > _PEAK:
+        raise StrataError(
+            f"{name}: samples reach {peak:g}, but floating-point samples should be in -1 to 1; "
+            "divide all files by their full scale (32768 for 16 bits)"
+        )
+
+
+def _mono(sound: np.ndarray, name: str) -> np.ndarray:
+    """Mean of the channels (samples, channels), which must not cancel each other."""
+    mean = sound.mean(axis=1)
+    left = np.mean(np.square(mean - mean.mean(), dtype=np.float64))
+    power = np.mean(np.square(sound - sound.mean(axis=0), dtype=np.float64))
+    if sound.shape[1] > 1 and left < _CANCELLED * power:
+        raise StrataError(
+            f"{name}: the channels cancel each other when averaged; save one of them alone"
+        )
+    return mean
 
 
 def resample(sound: np.ndarray, own_rate: int, rate: int) -> np.ndarray:
-    """`sound` (samples,) from one rate to another, by torchaudio's windowed sinc."""
+    """`sound` (samples,) from one rate to another, by torchaudio's windowed sinc.
+
+    Rates without a large common divisor (11127 and 16000 Hz) would need a table of filters of
+    hundreds of megabytes there: they go through scipy's polyphase filter.
+    """
     if own_rate == rate:
         return sound
+    divisor = math.gcd(own_rate, rate)
+    if (own_rate // divisor) * (rate // divisor) > _KERNEL:
+        from scipy.signal import resample_poly
+
+        return resample_poly(sound, rate // divisor, own_rate // divisor).astype(np.float32)
     import torch
 
     return _resampler(own_rate, rate)(torch.from_numpy(sound)).numpy()

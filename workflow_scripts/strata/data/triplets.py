@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -17,35 +17,37 @@ import numpy as np
 import pandas as pd
 
 from strata.data.answers import TASKS, check_triplets, noise_ceiling
-from strata.data.manifest import KEY_COLUMNS, Dataset, write_dataset
+from strata.data.manifest import Dataset, write_dataset
 from strata.data.shown import check_shown
+from strata.data.user_tables import read_lines, read_table, read_text
 from strata.errors import StrataError
 
 FORMS = ("table", "numbers", "choices", "votes")
 _COLUMNS = ("a", "b", "odd", "count")
+_OWN = ("sample", "split", "index", "item")  # columns of a set of items that are no categories
 
 
 # --- reading ------------------------------------------------------------------------------------
 
 
 def read_items(path: Path, column: str | None = None) -> list[str]:
-    """Item names from a text file (one per line) or a column of a .csv or .tsv table.
+    """Item names from a text file (one per line) or a column of a table (`user_tables`).
 
     Raises StrataError when the file or column is missing, or a name is empty or there twice.
     """
     if not path.is_file():
         raise StrataError(f"{path}: no such file of items")
     if column is None:
-        names = path.read_text(encoding="utf-8").splitlines()
+        names = read_lines(path)
+        while names and not names[-1]:
+            names.pop()
     else:
-        separator = "\t" if path.suffix == ".tsv" else ","
-        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
-        if column not in table:
-            raise StrataError(f"{path}: no column {column!r}; it has {', '.join(table)}")
-        names = table[column].tolist()
+        names = read_table(path, [column])[column].tolist()
+    if "" in names:
+        raise StrataError(f"{path}: item {names.index('') + 1} has no name")
     repeated = pd.Index(names)[pd.Index(names).duplicated()]
-    if len(repeated) or "" in names:
-        raise StrataError(f"{path}: item {repeated[0] if len(repeated) else ''!r} is there twice")
+    if len(repeated):
+        raise StrataError(f"{path}: item {repeated[0]!r} is there twice")
     return names
 
 
@@ -81,27 +83,41 @@ def read_triplets(path: Path, form: str, items: list[str]) -> pd.DataFrame:
 
 
 def _from_table(path: Path, items: list[str]) -> pd.DataFrame:
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    for column in ("a", "b", "odd"):
-        if column not in table:
-            raise StrataError(f"{path}: no column {column!r}; it has {', '.join(table)}")
+    table = read_table(path, _COLUMNS[:3])
     numbers = {name: number for number, name in enumerate(items)}
-    for column in ("a", "b", "odd"):
+    for column in _COLUMNS[:3]:
         unknown = ~table[column].isin(numbers)
         if unknown.any():
-            row = int(unknown.argmax())
-            close = get_close_matches(table[column][row], items, n=1) or items[:1]
+            line = table.index[unknown.argmax()]
+            name = table[column].loc[line]
+            close = get_close_matches(name, items, n=1) or items[:1]
             raise StrataError(
-                f"{path}, line {row + 2}: unknown item {table[column][row]!r}; items are named "
-                f"like {close[0]!r}"
+                f"{path}, line {line}: unknown item {name!r}; items are named like {close[0]!r}"
             )
         table[column] = table[column].map(numbers)
-    counts = table["count"].astype(int) if "count" in table else 1
-    return table.assign(count=counts)[list(_COLUMNS)].astype("int64")
+    if "count" not in table:
+        table["count"] = "1"
+    wrong = ~table["count"].str.fullmatch("[0-9]+")
+    if wrong.any():
+        line = table.index[wrong.argmax()]
+        raise StrataError(
+            f"{path}, line {line}: count should be a whole number, not {table['count'].loc[line]!r}"
+        )
+    table = table[list(_COLUMNS)].astype("int64").reset_index(drop=True)
+    return table[table["count"] > 0]
+
+
+def _whole_numbers(path: Path, **options) -> pd.DataFrame:
+    """A large table of whole numbers; a line that is none is told."""
+    try:
+        return pd.read_csv(path, dtype="int64", encoding="utf-8-sig", **options)
+    except (ValueError, UnicodeDecodeError) as error:  # pandas' errors of parsing among them
+        reason = " ".join(str(error).split())
+        raise StrataError(f"{path}: should hold whole numbers alone ({reason})") from None
 
 
 def _from_numbers(path: Path, items: list[str]) -> pd.DataFrame:
-    table = pd.read_csv(path, sep=r"\s+", header=None, dtype="int64")
+    table = _whole_numbers(path, sep=r"\s+", header=None)
     if table.shape[1] != 3:
         raise StrataError(f"{path}: {table.shape[1]} numbers a line; it should be three")
     table.columns = list(_COLUMNS[:3])
@@ -110,11 +126,11 @@ def _from_numbers(path: Path, items: list[str]) -> pd.DataFrame:
 
 def _from_choices(path: Path, items: list[str]) -> pd.DataFrame:
     columns = ["image1", "image2", "image3", "choice"]
-    there = pd.read_csv(path, sep="\t", nrows=0).columns
+    there = pd.read_csv(path, sep="\t", nrows=0, encoding="utf-8-sig").columns
     missing = [column for column in columns if column not in there]
     if missing:
         raise StrataError(f"{path}: no column {missing[0]!r}; it has {', '.join(there)}")
-    table = pd.read_csv(path, sep="\t", usecols=columns, dtype="int64")[columns].to_numpy()
+    table = _whole_numbers(path, sep="\t", usecols=columns)[columns].to_numpy()
     shown, choice = table[:, :3] - 1, table[:, 3] - 1
     wrong = np.flatnonzero((choice < 0) | (choice > 2))
     if len(wrong):
@@ -126,7 +142,10 @@ def _from_choices(path: Path, items: list[str]) -> pd.DataFrame:
 
 
 def _from_votes(path: Path, items: list[str]) -> pd.DataFrame:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise StrataError(f"{path}: not JSON: {error}") from None
     for key in ("answers", "agreement"):
         if key not in content:
             raise StrataError(f"{path}: no key {key!r}; it has {', '.join(content)}")
@@ -212,6 +231,7 @@ def collected_triplets(
     *,
     base: str | Path = ".",
     download: Dataset | None = None,
+    log: Callable[[str], None] = print,
 ) -> None:
     """Make a `kind: triplets` entry of people's answers about `pictures` in `directory`.
 
@@ -226,7 +246,11 @@ def collected_triplets(
     `spec["categories"]` a table of marks (1 or 0), a column a category, in items' order (without
     it: the pictures' labels that all pictures of an item share).
 
-    Raises StrataError as `read_items` and `read_triplets`, and for categories of another length.
+    Items whose pictures were all skipped because they cannot be read go, with the answers about
+    them, which are counted in `dataset.json`.
+
+    Raises StrataError as `read_items` and `read_triplets`, and for categories of another length or
+    with other marks.
     """
     directory = Path(directory)
     folders = [Path(base) / spec["path"]] if "path" in spec else []
@@ -237,31 +261,93 @@ def collected_triplets(
         found = (folder / file for folder in folders if (folder / file).is_file())
         return next(found, folders[0] / file)
 
+    lost = _skipped_labels(pictures, spec["column"])
     if "items" in spec:
         names = read_items(find(spec["items"]), spec.get("item_column"))
     else:
-        names = list(dict.fromkeys(pictures.manifest[spec["column"]].astype(str)))
+        names = list(dict.fromkeys(_with_skipped(pictures.manifest[spec["column"]], lost)))
     answers = read_triplets(find(spec["triplets"]), spec["form"], names)
     check_shown(spec, pictures, names)
     items = pd.DataFrame({"item": names})
     if "categories" in spec:
-        table = find(spec["categories"])
-        marks = pd.read_csv(table, sep=None, engine="python")
-        if len(marks) != len(items):
-            raise StrataError(f"{table}: {len(marks)} rows for {len(items)} items")
-        items = pd.concat([items, marks.astype(bool)], axis=1)
+        items = pd.concat([items, _marks(find(spec["categories"]), len(items))], axis=1)
     else:
-        items = items.join(_shared_labels(pictures.manifest, spec["column"]), on="item")
+        items = items.join(_shared_labels(pictures, spec["column"], log), on="item")
     info = {key: spec.get(key, pictures.info.get(key)) for key in ("source", "licence")}
+    without = set(lost.values()).difference(pictures.manifest[spec["column"]] if lost else ())
+    gone = items["item"].isin(without).to_numpy()
+    if gone.any():
+        items, answers, dropped = _without_items(items, answers, gone)
+        info |= {"dropped_items": int(gone.sum()), "dropped_answers": dropped}
+        told = f"{gone.sum()} items have no picture that can be read; {dropped} answers dropped"
+        log(f"{directory.name}: {told}")
+        if not len(answers):
+            raise StrataError(f"{directory.name}: no answer is left; {told}")
     _write(directory, spec, items, answers, info)
 
 
-def _shared_labels(manifest: pd.DataFrame, column: str) -> pd.DataFrame:
+def _skipped_labels(pictures: Dataset, column: str) -> dict[int, str]:
+    """The labels of skipped pictures, by the row that each would have had."""
+    records = pictures.info.get("unreadable", [])
+    if records and column == "sample":
+        raise StrataError(
+            f"{pictures.info['name']}: {len(records)} pictures are skipped, so that the others' "
+            "sample numbers are no longer those that were judged; judge items of a label column"
+        )
+    return {record["row"]: record["labels"][column] for record in records}
+
+
+def _with_skipped(labels: pd.Series, skipped: Mapping[int, str]) -> list[str]:
+    """Labels of all rows, those of skipped ones at their places."""
+    read = iter(labels.astype(str))
+    n = len(labels) + len(skipped)
+    return [skipped[row] if row in skipped else next(read) for row in range(n)]
+
+
+def _without_items(
+    items: pd.DataFrame, answers: pd.DataFrame, gone: np.ndarray
+) -> tuple[pd.DataFrame, pd.DataFrame, int]:
+    """Items and answers without some items, numbered anew; and how many answers went."""
+    keys = ["a", "b", "odd"]
+    touched = gone[answers[keys].to_numpy()].any(axis=1)
+    numbers = np.cumsum(~gone) - 1
+    kept = answers[~touched].reset_index(drop=True)
+    kept[keys] = numbers[kept[keys].to_numpy()]
+    return items[~gone].reset_index(drop=True), kept, int(answers["count"][touched].sum())
+
+
+def _marks(path: Path, n: int) -> pd.DataFrame:
+    """Categories from a table of marks, as boolean columns (n, categories)."""
+    if not path.is_file():
+        raise StrataError(f"{path}: no such table of categories")
+    table = read_table(path)
+    if len(table) != n:
+        raise StrataError(f"{path}: {len(table)} rows for {n} items")
+    known = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
+    marks = {}
+    for column in table:
+        if column in _OWN:
+            raise StrataError(f"{path}: {column!r} cannot name a category; rename it")
+        found = table[column].str.lower().map(known)
+        if found.isna().any():
+            line = table.index[found.isna().argmax()]
+            raise StrataError(
+                f"{path}, line {line}: column {column!r} should be 1 or 0, not "
+                f"{table[column].loc[line]!r}"
+            )
+        marks[column] = found.astype(bool).to_numpy()
+    return pd.DataFrame(marks)
+
+
+def _shared_labels(pictures: Dataset, column: str, log: Callable[[str], None]) -> pd.DataFrame:
     """Labels by item (the values of `column`) that no two pictures of an item differ in."""
-    families = [name for name in manifest if name not in (*KEY_COLUMNS, column)]
+    manifest = pictures.manifest
+    families = [name for name in pictures.families if name != column]
     groups = manifest.groupby(manifest[column].astype(str))
     shared = [name for name in families if (groups[name].nunique() <= 1).all()]
-    return groups[shared].first()
+    for name in set(shared) & set(_OWN):
+        log(f"{pictures.info['name']}: {name!r} cannot name a category of items and is left out")
+    return groups[[name for name in shared if name not in _OWN]].first()
 
 
 def _write(

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from strata.data.user_tables import read_text
 from strata.errors import StrataError
 
 
@@ -17,7 +18,10 @@ def read_vocabulary(path: str | Path) -> dict[str, list[str]]:
     path = Path(path)
     if not path.is_file():
         raise StrataError(f"{path}: no such vocabulary")
-    content = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise StrataError(f"{path}: not JSON: {error}") from None
     for word, factors in content.items():
         if not isinstance(factors, list) or not all("=" in str(factor) for factor in factors):
             raise StrataError(f'{path}: {word!r} should map to ["family=value", ...]')

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from strata.data.user_tables import read_lines, read_text
 from strata.errors import StrataError
 
 _REST = ("unknown", "names", "abstract")  # categories that the paper leaves out of its figures
@@ -23,8 +24,7 @@ def read_concepts(path: str | Path) -> list[str]:
     if not path.is_file():
         raise StrataError(f"{path}: no such concept list; it should hold one concept per line")
     lines: dict[str, int] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        concept = line.strip()
+    for number, concept in enumerate(read_lines(path), start=1):
         if concept in lines:
             raise StrataError(
                 f"{path}: concept {concept!r} is in lines {lines[concept]} and {number}; keep one"
@@ -45,12 +45,15 @@ def read_categories(path: str | Path) -> dict[str, list[str]]:
     if not path.is_file():
         raise StrataError(f"{path}: no such file of categories")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise StrataError(f"{path}: not JSON: {error}") from None
     lists = isinstance(content, dict) and all(isinstance(v, list) for v in content.values())
     if not lists or not content:
         raise StrataError(f"{path}: should read {{category: [words]}}")
+    for category, words in content.items():
+        if not all(isinstance(word, str) for word in words):
+            raise StrataError(f"{path}: category {category!r} should hold words in quotes alone")
     return content
 
 

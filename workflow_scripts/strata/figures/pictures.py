@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
-from strata.data.manifest import KEY_COLUMNS, Dataset
+from strata.data.manifest import Dataset
 from strata.errors import StrataError
 from strata.figures import style
 
@@ -195,7 +195,6 @@ def specimens(dataset: Dataset, n: int, seed: int) -> list[tuple[int, Image.Imag
     """`n` random samples of a data set: number, picture, and its caption or first label."""
     manifest = dataset.manifest
     shown = np.random.default_rng(seed).permutation(len(manifest))[:n]
-    families = [column for column in manifest if column not in KEY_COLUMNS]
-    column = "caption" if "caption" in manifest else next(iter(families), None)
+    column = "caption" if "caption" in manifest else next(iter(dataset.families), None)
     words = manifest[column].astype("str").str.replace("_", " ") if column else None
     return [(int(i), dataset.image(i), words.iloc[i] if column else "") for i in shown]

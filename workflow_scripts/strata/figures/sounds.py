@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from strata.data.manifest import KEY_COLUMNS, Dataset
+from strata.data.manifest import Dataset
 from strata.figures import style
 
 # Of the spectrograms, in seconds: windows, their overlap, the transform; and the highest kHz drawn.
@@ -20,7 +20,7 @@ def sound_specimen(dataset: Dataset, n: int = 8, seed: int = 0) -> tuple[Figure,
     from scipy.signal import spectrogram
 
     shown = np.random.default_rng(seed).permutation(len(dataset))[:n]
-    families = [column for column in dataset.manifest if column not in KEY_COLUMNS][:2]
+    families = dataset.families[:2]
     columns = 4
     rows = -(-len(shown) // columns)
     figure = style.new_figure(style.DOUBLE, 1.15 * rows + 0.2)
