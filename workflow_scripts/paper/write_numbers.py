@@ -13,6 +13,8 @@ with job(snakemake):
 
     params, values = snakemake.params, paper.method_values()
     tables, sections, appendices = [], [], []
+    infos = [json.loads(Path(path).read_text()) for path in snakemake.input.datasets]
+    datasets = {info["name"]: info for info in infos}
     for name, study in params.studies.items():
         files = {}
         for path in map(Path, snakemake.input.measures):
@@ -28,13 +30,12 @@ with job(snakemake):
             values[paper.macro_name(name, "concepts")] = len(read_concepts(path))
         tables.append(f"\\newcommand{{\\{paper.macro_name('table', name)}}}{{{table}}}\n")
         told = paper.study_text(name, study, styles)
-        sections.append(paper.study_section(name, study, params.written, told))
+        note = paper.skipped_text(study, datasets)
+        sections.append(paper.study_section(name, study, params.written, told, note))
         appendices.append(paper.appendix(name, study, styles))
     cards = [json.loads(Path(path).read_text()) for path in snakemake.input.cards]
     values |= paper.card_values(cards)
-    for path in snakemake.input.datasets:
-        info = json.loads(Path(path).read_text())
-        values[paper.macro_name("data", info["name"], "n")] = info["n"]
+    values |= paper.data_values(infos)
     values["StrataSeed"] = params.seed
     own = [study["title"] for name, study in params.studies.items() if name not in params.written]
     if own:

@@ -2,6 +2,7 @@
 
 from strata.paper.cards import card_values, cards_table
 from strata.paper.concepts import method_values
+from strata.paper.data import data_values, skipped_text
 from strata.paper.latex import Verbatim, latex_error, macro_name, macros
 from strata.paper.numbers import numbers_of
 from strata.paper.sections import appendix, study_section
@@ -12,12 +13,14 @@ __all__ = [
     "appendix",
     "card_values",
     "cards_table",
+    "data_values",
     "latex_error",
     "listed",
     "macro_name",
     "macros",
     "method_values",
     "numbers_of",
+    "skipped_text",
     "study_section",
     "study_text",
 ]

@@ -9,14 +9,18 @@ from strata.figures.models import ModelStyle
 from strata.paper.latex import escape
 
 
-def study_section(name: str, study: Mapping, written: Iterable[str], told: str = "") -> str:
-    """LaTeX of a study's results: its section file, else `told` and all figures but the appendix's.
+def study_section(
+    name: str, study: Mapping, written: Iterable[str], told: str = "", note: str = ""
+) -> str:
+    """LaTeX of a study's results: its section file, else `told` and all figures but the appendix's;
+    and a `note` that stands in either.
 
     Figures do not drift into the next study.
     """
     if name in written:
-        return f"\\input{{sections/{name}}}\n\\FloatBarrier\n"
-    lines = [f"\\section{{{escape(study['title'])}}}", told]
+        added = f"\n{note}\n" if note else ""
+        return f"\\input{{sections/{name}}}\n{added}\\FloatBarrier\n"
+    lines = [f"\\section{{{escape(study['title'])}}}", told, *([note] if note else [])]
     single = single_model_figures(study)
     names = [figure for figure in figure_names(study) if figure not in single]
     for figure in sorted(names, key=lambda figure: figure != "specimen"):  # the data come first
