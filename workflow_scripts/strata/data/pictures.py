@@ -152,7 +152,7 @@ def _in_srgb(colours: Image, profile: bytes | None) -> tuple[Image, str]:
             own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             if "srgb" in ImageCms.getProfileDescription(own).lower():
                 return colours.convert("RGB"), ""
-        except ImageCms.PyCMSError:
+        except (ImageCms.PyCMSError, OSError):
             return colours.convert("RGB"), "colour profile unreadable, passed over"
         note = "by its colour profile"
     try:

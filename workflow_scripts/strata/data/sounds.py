@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +17,10 @@ SUFFIXES += (".au", ".snd", ".caf", ".w64", ".rf64", ".voc", ".sph", ".nist", ".
 SUFFIXES += (".paf", ".pvf", ".sds")
 _PEAK = 2.0  # beyond it, floating-point samples are not in units of full scale
 _CANCELLED = 1e-4  # share of the channels' power that is left in their mean
+_LENGTHS = re.compile(r": (\d+) \(should be (\d+)\)")
+_FRAMES = re.compile(r"^ *Frames *: (\d+)$", re.MULTILINE)
+_STREAM = 2**31 - 256  # bytes; what headers of streams and of files of that size say
+_PAGE = 2**16  # an Ogg page is shorter
 _KERNEL = 2**25  # values in torchaudio's table of filters: 128 MiB
 
 
@@ -44,14 +49,13 @@ def read_recording(path: str | Path) -> tuple[np.ndarray, int, list[str]]:
         raise StrataError(f"{path}: sound is missing; replace or remove it")
     try:
         with soundfile.SoundFile(path) as file:
-            frames, rate = file.frames, file.samplerate
+            frames, rate, header = file.frames, file.samplerate, file.extra_info
             sound = file.read(dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
         reason = " ".join(str(error).replace(f" {str(path)!r}", "").split())
         raise StrataError(f"{path}: sound unreadable: {reason}; replace or remove it") from None
-    if len(sound) != frames:
-        reason = f"it ends after {len(sound)} of {frames} frames"
-        raise StrataError(f"{path}: sound unreadable: {reason}; replace or remove it")
+    if len(sound) != frames or _cut_off(path, header, frames):
+        raise StrataError(f"{path}: sound unreadable: it is cut off; replace or remove it")
     check_sound(sound, str(path))
     notes = []
     peak = float(np.abs(sound).max())
@@ -59,6 +63,38 @@ def read_recording(path: str | Path) -> tuple[np.ndarray, int, list[str]]:
         notes.append("clipped at full scale")
         sound = np.clip(sound, -1, 1)
     return _mono(sound, str(path)), rate, notes
+
+
+def _cut_off(path: Path, header: str, frames: int) -> bool:
+    """Whether a file ends before what its header promises, which libsndfile passes over.
+
+    `header` is libsndfile's account of it. Streams promise nothing: a length of 0 or the largest
+    possible.
+    """
+    promised = [tuple(map(int, found)) for found in _LENGTHS.findall(header)]
+    if any(there + 8 < length < _STREAM for length, there in promised):
+        return True
+    told = [int(count) for count in _FRAMES.findall(header)]
+    with path.open("rb") as file:
+        head = file.read(1024)
+        if head.startswith(b"NIST_1A"):
+            told += [int(count) for count in re.findall(rb"sample_count -i (\d+)", head)]
+        if head.startswith(b"OggS"):
+            file.seek(0, 2)
+            size = file.tell()
+            file.seek(max(0, size - _PAGE))
+            return _ends_in_a_page(file.read())
+    return "truncated" in header or any(count > frames for count in told)
+
+
+def _ends_in_a_page(content: bytes) -> bool:
+    """Whether the end of an Ogg file is inside of a page (RFC 3533, section 6)."""
+    start = content.rfind(b"OggS")
+    page = content[start:]
+    if start < 0 or len(page) < 27:
+        return True
+    lengths = page[27 : 27 + page[26]]
+    return len(lengths) < page[26] or len(page) < 27 + page[26] + sum(lengths)
 
 
 def check_sound(sound: np.ndarray, name: str) -> None:
