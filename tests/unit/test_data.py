@@ -63,7 +63,7 @@ def test_a_pattern_reads_labels_from_names(photos):
 def test_sounds_are_read_too(tmp_path):
     for word in ("yes", "no"):
         (tmp_path / word).mkdir()
-        soundfile.write(tmp_path / word / "a.wav", np.full(1600, 0.1), 16000)
+        soundfile.write(tmp_path / word / "a.wav", np.linspace(0, 0.1, 1600), 16000)
     assert len(index_files(tmp_path, {}, modality="audio")) == 2
     (tmp_path / "no" / "b.flac").write_bytes(b"fLaC but no more")
     with pytest.raises(StrataError, match=r"b\.flac: cannot be read"):
@@ -92,9 +92,9 @@ def test_bad_folders_are_named(photos, tmp_path):
         index_files(photos, {"labels": "none.csv"}, **IMAGES)
     with pytest.raises(StrataError, match="no folder"):
         index_files(tmp_path / "nowhere", {}, **IMAGES)
-    (photos / "birds").mkdir()
+    (tmp_path / "none/birds").mkdir(parents=True)
     with pytest.raises(StrataError, match="class 'birds' is empty"):
-        index_files(photos, {}, **IMAGES)
+        index_files(tmp_path / "none", {}, **IMAGES)
     with pytest.raises(StrataError, match="no class folders"):
         index_files(photos / "cats", {}, **IMAGES)
     with pytest.raises(StrataError, match="no file below"):

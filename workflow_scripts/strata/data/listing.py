@@ -33,7 +33,7 @@ def list_files(root: str | Path) -> Listing:
     """All files below `root` but hidden ones; links are followed, and no folder is read twice.
 
     A folder that is there in its own right is listed under its own name, one that only links lead
-    to under the first of them. A link that leads nowhere is a file that cannot be read.
+    to under the shortest of them. A link that leads nowhere is a file that cannot be read.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def list_files(root: str | Path) -> Listing:
                     waiting.append(entry.path)
             elif entry.is_file() or entry.is_symlink():
                 files.append(os.path.relpath(entry.path, root))
-        links.sort()
+        links.sort(key=lambda link: (link.count(os.sep), link))  # the shortest name is the folder's
     return Listing(tuple(sorted(map(_checked_name, files))), again)
 
 
