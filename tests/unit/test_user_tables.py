@@ -5,6 +5,7 @@ docs/files.md has these cases as a table.
 
 import unicodedata
 
+import numpy as np
 import pandas as pd
 import pytest
 import soundfile
@@ -14,13 +15,17 @@ from test_sound_files import chirp
 from strata import StrataError
 from strata.concepts.released import read_released_labels
 from strata.config.files import check_files
+from strata.convexity.measures import convexity_measures
 from strata.data import open_dataset
 from strata.data.files import index_files
 from strata.data.folder import index_folder
+from strata.data.splits import Task, task_rows
 from strata.data.triplets import collected_triplets, read_items, read_triplets
 from strata.data.user_tables import read_header, read_table
 from strata.data.vocabulary import read_vocabulary
 from strata.data.words import read_categories, read_concepts
+from strata.figures.style import new_figure, save
+from strata.tables import read_measures, write_measures
 
 LABELS = {"labels": "labels.csv"}
 CAFE = "café"  # composed
@@ -94,6 +99,31 @@ def test_labels_are_what_they_say(word, pictures, tmp_path):
     dataset = open_dataset(tmp_path / "out")
     assert dataset.manifest["kind"].tolist() == [word, "x"]
     assert set(dataset.info["families"]["kind"]) == {word, "x"}
+
+
+def test_labels_stay_what_they_say_up_to_the_figure(tmp_path):
+    rows = ["path,kind"]
+    for number, word in enumerate([*WORDS, "1", "x"] * 3):
+        Image.new("L", (1, 1)).save(tmp_path / f"{number:02}.png")
+        rows.append(f"{number:02}.png,{word}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
+    index_folder({"path": str(tmp_path), "modality": "image", **LABELS}, tmp_path / "out")
+    manifest = open_dataset(tmp_path / "out").manifest
+    layers = [("block 1", np.random.default_rng(0).standard_normal((len(manifest), 4)))]
+    options = {"model": "m", "dataset": "d", "n_neighbors": 5, "log": lambda line: None}
+    measured = convexity_measures(layers, manifest[["kind"]], bootstrap=2, **options)
+    write_measures(measured, tmp_path / "m.parquet")
+    back = read_measures(tmp_path / "m.parquet")
+    column = next(name for name in back if set(WORDS) <= set(back[name].dropna()))
+    shown = back[back["metric"] == "graph_convexity_concept"]
+    assert set(shown[column]) == {*WORDS, "1", "x"}
+    stem = tmp_path / "figure"
+    save(new_figure(1, 1), shown, stem)
+    drawn = pd.read_csv(stem.with_suffix(".csv"), dtype={column: "str"}, keep_default_na=False)
+    assert drawn[column].tolist() == shown[column].tolist()
+    task = task_rows(manifest, "kind", splits={"train": 0.7, "test": 0.3}, name="d")
+    classes, _ = Task("kind", task).targets(manifest["kind"])
+    assert classes == sorted({*WORDS, "1", "x"})
 
 
 @pytest.mark.parametrize("word", WORDS)
