@@ -307,6 +307,14 @@ def test_a_download_goes_the_same_way(damaged, tmp_path):
     assert [one["path"] for one in dataset.info["unreadable"]] == DAMAGED
 
 
+def test_a_file_in_two_lists_is_refused(root):
+    (root / "val.txt").write_text("cats/a.png\ncats/b.jpg\n")
+    (root / "test.txt").write_text("dogs/c.png\ncats/b.jpg\n")
+    lists = {"validation": "val.txt", "test": "test.txt"}
+    with pytest.raises(StrataError, match=r"test\.txt: 'cats/b\.jpg' is in the list of 'valid"):
+        index(root, {"lists": lists})
+
+
 def test_pieces_of_skipped_sounds_are_dropped(tmp_path):
     for name in ("a", "b"):
         (tmp_path / "in/s").mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from strata.convexity.measures import convexity_measures
 from strata.data import open_dataset
 from strata.data.files import index_files
 from strata.data.folder import index_folder
+from strata.data.segments import read_segments
 from strata.data.splits import Task, task_rows
 from strata.data.triplets import collected_triplets, read_items, read_triplets
 from strata.data.user_tables import read_header, read_table
@@ -307,22 +308,23 @@ def test_lists_and_skip_and_pieces_find_files_too(tmp_path):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("a.png,zero,1,x", "line 2: start should be a number, not 'zero'"),
-        ("a.png,,1,x", "line 2: start should be a number, not ''"),
-        ("a.png,0,inf,x", "line 2: end should be a number, not 'inf'"),
-        ("a.png,0,nan,x", "line 2: end should be a number"),
-        ("a.png,-1,1,x", "line 2: 'a.png' should be a sample, and start before end"),
-        ("a.png,1,1,x", "start before end"),
-        ("z.png,0,1,x", "line 2: 'z.png' should be a sample"),
-        ("a.png,0,1,", "line 2: column 'phoneme' is empty"),
+        ("a.wav,zero,1,x", "line 2: start should be a number, not 'zero'"),
+        ("a.wav,,1,x", "line 2: start should be a number, not ''"),
+        ("a.wav,0,inf,x", "line 2: end should be a number, not 'inf'"),
+        ("a.wav,0,nan,x", "line 2: end should be a number"),
+        ("a.wav,-1,1,x", "line 2: 'a.wav' should be a sample, and start before end"),
+        ("a.wav,1,1,x", "start before end"),
+        ("z.wav,0,1,x", "line 2: 'z.wav' should be a sample"),
+        ("a.wav,100,250,x", "line 2: 'a.wav' has 1.000 seconds, and the piece ends at 250"),
+        ("a.wav,0.5,1.2,x", "the piece ends at 1.2; times should be in seconds"),
+        ("a.wav,0,1,", "line 2: column 'phoneme' is empty"),
     ],
 )
-def test_pieces_that_cannot_be_are_refused(row, message, pictures):
-    from strata.data.segments import read_segments
-
-    (pictures / "p.csv").write_text(f"path,start,end,phoneme\n{row}\n")
+def test_pieces_that_cannot_be_are_refused(row, message, tmp_path):
+    soundfile.write(tmp_path / "a.wav", chirp(1), 16000)
+    (tmp_path / "p.csv").write_text(f"path,start,end,phoneme\n{row}\n")
     with pytest.raises(StrataError, match=r"p\.csv") as error:
-        read_segments(pictures, "p.csv", pd.DataFrame({"path": ["a.png"]}))
+        read_segments(tmp_path, "p.csv", pd.DataFrame({"path": ["a.wav"]}))
     assert message in str(error.value)
 
 

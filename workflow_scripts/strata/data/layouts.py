@@ -198,7 +198,7 @@ def with_split(
 def _listed_splits(root: Path, paths: pd.Series, lists: Mapping[str, str], name: str) -> np.ndarray:
     """The split whose list names a path (relative to the list's folder), else train, for each."""
     names = Paths(root, paths)
-    result = np.full(len(paths), "train", dtype=object)
+    result = np.full(len(paths), "", dtype=object)
     for split, file in lists.items():
         if not (root / file).is_file():
             raise StrataError(f"{name}: no list of the split {split!r} at {root / file}")
@@ -208,7 +208,12 @@ def _listed_splits(root: Path, paths: pd.Series, lists: Mapping[str, str], name:
         found = paths.isin(wanted).to_numpy()
         if not found.any():
             raise StrataError(f"{root / file}: none of the files listed for {split!r} is there")
+        twice = np.flatnonzero(found & (result != ""))
+        if len(twice):
+            path, other = paths.iloc[twice[0]], result[twice[0]]
+            raise StrataError(f"{root / file}: {path!r} is in the list of {other!r} too")
         result[found] = split
+    result[result == ""] = "train"
     return result
 
 

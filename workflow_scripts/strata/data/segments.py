@@ -11,6 +11,8 @@ import pandas as pd
 from strata.data.user_tables import Paths, check_filled, read_numbers, read_table
 from strata.errors import StrataError
 
+_ROUNDING = 0.1  # seconds by which an annotator's last piece may go beyond the end
+
 
 def read_segments(
     root: str | Path,
@@ -23,8 +25,8 @@ def read_segments(
     columns path, start and end (seconds) and at least one of labels; and how many pieces were
     dropped because they are of `skipped` files.
 
-    Raises StrataError for a table that is missing or lacks
-    a column, a path that is no sample, or a piece that ends before it starts.
+    Raises StrataError for a table that is missing or lacks a column, a path that is no sample, a
+    piece that ends before it starts, or one that lies outside of its sound.
     """
     table = Path(root) / file
     if not table.is_file():
@@ -36,6 +38,8 @@ def read_segments(
         raise StrataError(f"{table}: no column of labels; it should have path, start, end and more")
     if "sample" in families:
         raise StrataError(f"{table}: column 'sample' is Strata's own number of a row; rename it")
+    if not len(pieces):
+        raise StrataError(f"{table}: the table has no rows")
     paths = Paths(Path(root), [*manifest["path"], *skipped])
     pieces["path"] = [
         paths.find(path, f"{table}, line {line}") for line, path in pieces["path"].items()
@@ -58,6 +62,22 @@ def read_segments(
             "a sample, and start before end"
         )
     check_filled(pieces, families, table)
+    _check_ends(Path(root), pieces, table)
     pieces = pieces.astype({"sample": int, "start": float, "end": float})
     pieces = pieces.sort_values(["sample", "start"], kind="stable").reset_index(drop=True)
     return pieces[["sample", "start", "end", *families]], int(lost.sum())
+
+
+def _check_ends(root: Path, pieces: pd.DataFrame, table: Path) -> None:
+    """Pieces lie in their sounds: other units than seconds are told here."""
+    import soundfile
+
+    for path, rows in pieces.groupby("path", sort=False):
+        length = soundfile.info(root / path).duration
+        outside = (rows["start"] >= length) | (rows["end"] > length + _ROUNDING)
+        if outside.any():
+            line = rows.index[outside.argmax()]
+            raise StrataError(
+                f"{table}, line {line}: {path!r} has {length:.3f} seconds, and the piece ends at "
+                f"{rows['end'].loc[line]:g}; times should be in seconds"
+            )

@@ -294,7 +294,7 @@ def _skipped_labels(pictures: Dataset, column: str) -> dict[int, str]:
             f"{pictures.info['name']}: {len(records)} pictures are skipped, so that the others' "
             "sample numbers are no longer those that were judged; judge items of a label column"
         )
-    return {record["row"]: record["labels"][column] for record in records}
+    return {record["row"]: {**record, **record["labels"]}[column] for record in records}
 
 
 def _with_skipped(labels: pd.Series, skipped: Mapping[int, str]) -> list[str]:
