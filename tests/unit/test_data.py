@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from strata import StrataError
-from strata.data import open_dataset
+from strata.data import microspeech, open_dataset
 from strata.data.factors import FAMILIES
 from strata.data.files import index_files
 from strata.data.folder import index_folder
-from strata.data.manifest import write_dataset
-from strata.data.microworld import make_microworld, vocabulary
+from strata.data.manifest import families_of, write_dataset
+from strata.data.microspeech import make_microspeech
+from strata.data.microworld import NOT_LABELS, make_microworld, vocabulary
 
 IMAGES = {"modality": "image"}
 
@@ -175,6 +176,15 @@ def test_microworld_is_what_its_seed_says():
     assert manifest["split"].value_counts().to_dict() == {"train": 30, "test": 10}
     for family, values in FAMILIES.items():
         assert set(manifest[family]) <= set(values)
+
+
+def test_made_worlds_have_the_families_that_they_say():
+    _, manifest = make_microworld(10, 32, 3, {"all": 1.0})
+    info = {"storage": "images.npy", "not_labels": list(NOT_LABELS)}
+    assert set(families_of(manifest, info)) == set(FAMILIES)
+    _, manifest, _ = make_microspeech(1, 1, seed=1, words=("yes",))
+    info = {"storage": "sounds.npy", "not_labels": list(microspeech.NOT_LABELS)}
+    assert families_of(manifest, info) == ["word", "speaker", "voice"]
 
 
 def test_every_word_names_factors_that_exist():

@@ -10,7 +10,7 @@ with job(snakemake):
 
     from strata.data import espeak
     from strata.data.manifest import write_dataset
-    from strata.data.microspeech import RATE, make_microspeech
+    from strata.data.microspeech import NOT_LABELS, RATE, make_microspeech
 
     spec = dict(snakemake.params.spec)
     directory = Path(snakemake.output.manifest).parent
@@ -28,7 +28,7 @@ with job(snakemake):
         "licence": "Apache-2.0",
         "source": f"spoken by espeak-ng {espeak.version()} for Strata, seed {spec['seed']}",
         "storage": "sounds.npy",
-        "not_labels": ["take", "snr"],
+        "not_labels": list(NOT_LABELS),
         "checksums": {"sounds.npy": hashlib.sha256(sounds.tobytes()).hexdigest()},
     }
     write_dataset(directory, manifest, info, segments)

@@ -9,7 +9,7 @@ from job import job
 with job(snakemake):
     from strata.data.factors import FAMILIES
     from strata.data.manifest import write_dataset
-    from strata.data.microworld import make_microworld
+    from strata.data.microworld import NOT_LABELS, make_microworld
 
     spec = snakemake.params.spec
     directory = Path(snakemake.output.manifest).parent
@@ -24,6 +24,6 @@ with job(snakemake):
         "source": f"rendered by Strata, seed {spec['seed']}",
         "families": {family: list(values) for family, values in FAMILIES.items()},
         "storage": "images.npy",
-        "not_labels": ["caption"],
+        "not_labels": list(NOT_LABELS),
     }
     write_dataset(directory, manifest, info)

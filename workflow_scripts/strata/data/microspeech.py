@@ -26,6 +26,7 @@ ADDED = ("backward", "forward", "follow", "learn", "visual")
 AUXILIARY = ("bed", "bird", "cat", "dog", "happy", "house", "marvin", "sheila", "tree", "wow")
 VOCABULARY = (*DIGITS, *COMMANDS, *ADDED, *AUXILIARY)
 FAMILIES = ("word", "speaker", "voice", "phoneme")  # a phoneme is a piece of a clip
+NOT_LABELS = ("take", "snr")  # columns of the manifest that are no families
 LANGUAGE = "gmw/en-US"
 # Variants of espeak-ng that sound like people: no robots, whispers or croaks.
 VOICES = (

@@ -26,12 +26,15 @@ from strata.data.factors import (
 from strata.data.rendering import render
 from strata.errors import StrataError
 
+NOT_LABELS = ("caption",)  # columns of the manifest that are no families
+
 # The world's face: its factors and their pictures come from their own modules.
 __all__ = [
     "COLORS",
     "FAMILIES",
     "KINDS",
     "KIND_OF",
+    "NOT_LABELS",
     "OBJECTS",
     "POSITIONS",
     "SIZES",
