@@ -22,6 +22,7 @@ from strata.data.download import download_dataset
 from strata.data.files import index_files, index_with_account
 from strata.data.folder import folder_state, index_folder
 from strata.data.listing import list_files
+from strata.data.reading import SUFFIXES
 from strata.data.triplets import collected_triplets
 from strata.paper.data import data_values, skipped_text
 from strata.paper.sections import study_section
@@ -117,6 +118,12 @@ def test_what_was_done_to_pictures_is_counted(root, tmp_path):
     dataset = made(root, tmp_path / "out")
     assert dataset.info["read"] == {"transparent, on white": 1, "turned as EXIF says": 1}
     assert dataset.image(0).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_the_documentation_names_what_is_read():
+    page = (Path(__file__).parents[2] / "docs/files.md").read_text()
+    for suffixes in SUFFIXES.values():
+        assert f"`{' '.join(suffixes)}`" in page
 
 
 # --- classes --------------------------------------------------------------------------------------

@@ -311,6 +311,30 @@ def test_profiles_that_say_srgb_or_nothing_change_nothing(tmp_path):
         assert read_picture(path)[1] == note
 
 
+def linear_grey():
+    """A profile of grey whose values are light itself (ICC version 2, by hand)."""
+    parts = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", 5) + b"Grey\0" + b"\0" * 79,
+        b"wtpt": b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061),
+        b"kTRC": b"curv\0\0\0\0" + struct.pack(">I", 0),
+    }
+    table, body, start = b"", b"", 128 + 4 + 12 * len(parts)
+    for name, content in parts.items():
+        content += b"\0" * (-len(content) % 4)
+        table += struct.pack(">4sII", name, start + len(body), len(content))
+        body += content
+    size = start + len(body)
+    head = struct.pack(">I4sI4s4s4s", size, b"lcms", 0x02100000, b"mntr", b"GRAY", b"XYZ ")
+    head += b"\0" * 12 + b"acsp" + b"\0" * 28 + struct.pack(">3i", 63190, 65536, 54061)
+    return head.ljust(128, b"\0") + struct.pack(">I", len(parts)) + table + body
+
+
+def test_grey_has_profiles_too(tmp_path):
+    path = saved(Image.new("L", (4, 4), 128), tmp_path / "a.png", icc_profile=linear_grey())
+    assert np.abs(pixels(path).astype(int) - 188).max() <= 1  # sRGB's curve at 128/255
+    assert read_picture(path)[1] == ["by its colour profile"]
+
+
 def test_a_profile_and_transparency_together(tmp_path):
     values = np.zeros((2, 2, 4), dtype=np.uint8)
     values[:] = (*COLOUR, 255)
