@@ -227,6 +227,7 @@ def test_names_that_are_not_utf_8_are_refused(root):
         file.write(b"x")
     with pytest.raises(StrataError, match=r"cats/\\xe9\.png: the file's name is not UTF-8"):
         index(root)
+    assert folder_state(root) == "cannot be listed"  # so that the job says it
 
 
 # --- damaged files --------------------------------------------------------------------------------

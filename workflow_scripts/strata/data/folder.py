@@ -9,6 +9,7 @@ from pathlib import Path
 
 from strata.data.files import content_digest, index_dataset
 from strata.data.listing import list_files
+from strata.errors import StrataError
 
 _LAYOUT = ("labels", "families", "family", "pattern", "lists", "skip", "segments")
 
@@ -17,11 +18,14 @@ def folder_state(root: str | Path) -> str:
     """A digest of the names, sizes and times of all files below `root`, hidden ones left out.
 
     It changes when a file is new, gone or changed, behind a link too; nothing is read. Empty for no
-    such folder.
+    such folder; where listing it fails, the job tells why.
     """
     if not os.path.isdir(root):
         return ""
-    files = list_files(root).files
+    try:
+        files = list_files(root).files
+    except StrataError:
+        return "cannot be listed"
     told = "\n".join(f"{path} {_size_and_time(os.path.join(root, path))}" for path in files)
     return hashlib.sha256(told.encode()).hexdigest()[:16] if files else ""
 
