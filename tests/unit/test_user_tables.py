@@ -4,17 +4,20 @@ docs/files.md has these cases as a table.
 """
 
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import yaml
 from PIL import Image
 from test_sound_files import chirp
 
 from strata import StrataError
 from strata.concepts.released import read_released_labels
 from strata.config.files import check_files
+from strata.config.prepare import prepare_config
 from strata.convexity.measures import convexity_measures
 from strata.data import open_dataset
 from strata.data.files import index_files
@@ -428,6 +431,16 @@ def test_columns_are_known_before_any_job(pictures, tmp_path):
     check_files("studies: s", study, config, tmp_path)
     with pytest.raises(StrataError, match=r"no column 'grösse'.*größe"):
         check_files("studies: s", study | {"families": ["grösse"]}, config, tmp_path)
+
+
+def test_a_task_is_part_of_a_files_name():
+    base = Path(__file__).parents[2]
+    config = yaml.safe_load((base / "config.yaml").read_text())
+    study = next(one for one in config["studies"].values() if one["kind"] == "pruning")
+    study["families"] = ["a/b"]
+    study["tasks"] = {"a/b": {"splits": "own"}}
+    with pytest.raises(StrataError, match="tasks: 'a/b' is part of files' names"):
+        prepare_config(config, base)
 
 
 def test_a_table_gives_the_lines_of_its_rows(tmp_path):

@@ -99,6 +99,11 @@ def check_pruning_study(where: str, study: Mapping, config: Mapping) -> None:
         if "segments" not in dataset.get("layout", dataset):  # whose table has columns of its own
             check_label_column(f"{where}: families", family, dataset)
     for target, task in study["tasks"].items():
+        if "/" in target:
+            raise StrataError(
+                f"config, {where}: tasks: {target!r} is part of files' names, where / cannot be; "
+                "rename the label column"
+            )
         check_known(target, study["families"], f"{where}: tasks", "family of the study")
         check_label_column(f"{where}: tasks", target, dataset)
         needed = ("train", "validation", "test")

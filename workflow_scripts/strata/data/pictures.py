@@ -132,8 +132,10 @@ def _alpha(picture: Image, opened: Image) -> Image | None:
 
 def _without_alpha(picture: Image) -> Image:
     """Colours alone, in a mode that colour profiles know: L, RGB, CMYK or LAB."""
-    if picture.mode in ("RGBa", "La", "PA"):
-        picture = picture.convert("RGBA" if picture.mode != "La" else "LA")
+    if picture.mode in ("RGBa", "PA") or (picture.mode == "P" and picture.has_transparency_data):
+        picture = picture.convert("RGBA")
+    if picture.mode == "La":
+        picture = picture.convert("LA")
     if picture.mode in ("L", "RGB", "CMYK", "LAB"):
         return picture
     return picture.convert("L" if picture.mode in ("1", "LA") else "RGB")
