@@ -437,7 +437,9 @@ def test_a_task_is_part_of_a_files_name():
     base = Path(__file__).parents[2]
     config = yaml.safe_load((base / "config.yaml").read_text())
     study = next(one for one in config["studies"].values() if one["kind"] == "pruning")
-    study["families"] = ["a/b"]
+    entry = {"kind": "folder", "path": "mine", "modality": "audio", "labels": "labels.csv"}
+    config["datasets"]["mine"] = entry
+    study |= {"dataset": "mine", "families": ["a/b"]}
     study["tasks"] = {"a/b": {"splits": "own"}}
     with pytest.raises(StrataError, match="tasks: 'a/b' is part of files' names"):
         prepare_config(config, base)
