@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from strata.data.answers import TASKS, check_triplets, noise_ceiling
+from strata.data.items import marks, shared_labels, skipped_labels, with_skipped, without_items
 from strata.data.manifest import Dataset, write_dataset
 from strata.data.shown import check_shown
 from strata.data.user_tables import read_lines, read_table, read_text
@@ -24,7 +25,6 @@ from strata.errors import StrataError
 
 FORMS = ("table", "numbers", "choices", "votes")
 _COLUMNS = ("a", "b", "odd", "count")
-_OWN = ("sample", "split", "index", "item")  # columns of a set of items that are no categories
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -261,93 +261,29 @@ def collected_triplets(
         found = (folder / file for folder in folders if (folder / file).is_file())
         return next(found, folders[0] / file)
 
-    lost = _skipped_labels(pictures, spec["column"])
+    lost = skipped_labels(pictures, spec["column"])
     if "items" in spec:
         names = read_items(find(spec["items"]), spec.get("item_column"))
     else:
-        names = list(dict.fromkeys(_with_skipped(pictures.manifest[spec["column"]], lost)))
+        names = list(dict.fromkeys(with_skipped(pictures.manifest[spec["column"]], lost)))
     answers = read_triplets(find(spec["triplets"]), spec["form"], names)
     check_shown(spec, pictures, names)
     items = pd.DataFrame({"item": names})
     if "categories" in spec:
-        items = pd.concat([items, _marks(find(spec["categories"]), len(items))], axis=1)
+        items = pd.concat([items, marks(find(spec["categories"]), len(items))], axis=1)
     else:
-        items = items.join(_shared_labels(pictures, spec["column"], log), on="item")
+        items = items.join(shared_labels(pictures, spec["column"], log), on="item")
     info = {key: spec.get(key, pictures.info.get(key)) for key in ("source", "licence")}
     without = set(lost.values()).difference(pictures.manifest[spec["column"]] if lost else ())
     gone = items["item"].isin(without).to_numpy()
     if gone.any():
-        items, answers, dropped = _without_items(items, answers, gone)
+        items, answers, dropped = without_items(items, answers, gone)
         info |= {"dropped_items": int(gone.sum()), "dropped_answers": dropped}
         told = f"{gone.sum()} items have no picture that can be read; {dropped} answers dropped"
         log(f"{directory.name}: {told}")
         if not len(answers):
             raise StrataError(f"{directory.name}: no answer is left; {told}")
     _write(directory, spec, items, answers, info)
-
-
-def _skipped_labels(pictures: Dataset, column: str) -> dict[int, str]:
-    """The labels of skipped pictures, by the row that each would have had."""
-    records = pictures.info.get("unreadable", [])
-    if records and column == "sample":
-        raise StrataError(
-            f"{pictures.info['name']}: {len(records)} pictures are skipped, so that the others' "
-            "sample numbers are no longer those that were judged; judge items of a label column"
-        )
-    return {record["row"]: {**record, **record["labels"]}[column] for record in records}
-
-
-def _with_skipped(labels: pd.Series, skipped: Mapping[int, str]) -> list[str]:
-    """Labels of all rows, those of skipped ones at their places."""
-    read = iter(labels.astype(str))
-    n = len(labels) + len(skipped)
-    return [skipped[row] if row in skipped else next(read) for row in range(n)]
-
-
-def _without_items(
-    items: pd.DataFrame, answers: pd.DataFrame, gone: np.ndarray
-) -> tuple[pd.DataFrame, pd.DataFrame, int]:
-    """Items and answers without some items, numbered anew; and how many answers went."""
-    keys = ["a", "b", "odd"]
-    touched = gone[answers[keys].to_numpy()].any(axis=1)
-    numbers = np.cumsum(~gone) - 1
-    kept = answers[~touched].reset_index(drop=True)
-    kept[keys] = numbers[kept[keys].to_numpy()]
-    return items[~gone].reset_index(drop=True), kept, int(answers["count"][touched].sum())
-
-
-def _marks(path: Path, n: int) -> pd.DataFrame:
-    """Categories from a table of marks, as boolean columns (n, categories)."""
-    if not path.is_file():
-        raise StrataError(f"{path}: no such table of categories")
-    table = read_table(path)
-    if len(table) != n:
-        raise StrataError(f"{path}: {len(table)} rows for {n} items")
-    known = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
-    marks = {}
-    for column in table:
-        if column in _OWN:
-            raise StrataError(f"{path}: {column!r} cannot name a category; rename it")
-        found = table[column].str.lower().map(known)
-        if found.isna().any():
-            line = table.index[found.isna().argmax()]
-            raise StrataError(
-                f"{path}, line {line}: column {column!r} should be 1 or 0, not "
-                f"{table[column].loc[line]!r}"
-            )
-        marks[column] = found.astype(bool).to_numpy()
-    return pd.DataFrame(marks)
-
-
-def _shared_labels(pictures: Dataset, column: str, log: Callable[[str], None]) -> pd.DataFrame:
-    """Labels by item (the values of `column`) that no two pictures of an item differ in."""
-    manifest = pictures.manifest
-    families = [name for name in pictures.families if name != column]
-    groups = manifest.groupby(manifest[column].astype(str))
-    shared = [name for name in families if (groups[name].nunique() <= 1).all()]
-    for name in set(shared) & set(_OWN):
-        log(f"{pictures.info['name']}: {name!r} cannot name a category of items and is left out")
-    return groups[[name for name in shared if name not in _OWN]].first()
 
 
 def _write(
