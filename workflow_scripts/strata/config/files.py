@@ -66,7 +66,7 @@ def _check_labels(where: str, study: Mapping, config: Mapping, base: Path) -> No
     if entry.get("kind") != "folder" or "labels" not in entry:
         return
     tables = [base / entry["path"] / entry[key] for key in ("labels", "segments") if key in entry]
-    there = [column for table in tables for column in read_header(table, ["path"])]
+    there = [column for table in tables for column in _header(table)]
     wanted = {"families": study["families"], "tasks": study.get("tasks", {})}
     wanted["tasks: apart"] = [t["apart"] for t in wanted["tasks"].values() if "apart" in t]
     named = [config["datasets"][each]["column"] for each in study.get("triplets", [])]
@@ -78,6 +78,10 @@ def _check_labels(where: str, study: Mapping, config: Mapping, base: Path) -> No
                     f"config, {where}: {key}: {tables[0]} has no column {column!r}"
                     f"{suggestion(column, there)}"
                 )
+
+
+def _header(table: Path) -> list[str]:
+    return read_header(table, ["path"])
 
 
 def _check_models(study: Mapping, config: Mapping, base: Path) -> None:

@@ -26,7 +26,6 @@ ADDED = ("backward", "forward", "follow", "learn", "visual")
 AUXILIARY = ("bed", "bird", "cat", "dog", "happy", "house", "marvin", "sheila", "tree", "wow")
 VOCABULARY = (*DIGITS, *COMMANDS, *ADDED, *AUXILIARY)
 FAMILIES = ("word", "speaker", "voice", "phoneme")  # a phoneme is a piece of a clip
-NOT_LABELS = ("take", "snr")  # columns of the manifest that are no families
 LANGUAGE = "gmw/en-US"
 # Variants of espeak-ng that sound like people: no robots, whispers or croaks.
 VOICES = (
@@ -39,6 +38,7 @@ VOICES = (
 )
 _NOISES = {"white": 0.0, "pink": 0.5, "brown": 1.0}  # amplitude falls with this power of frequency
 _SNR = (5.0, 30.0)  # decibels, drawn uniformly
+NOT_LABELS = ("take", "snr")  # columns of the manifest that are no families
 
 
 def make_microspeech(
