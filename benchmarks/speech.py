@@ -79,7 +79,7 @@ def training(dataset) -> tuple[float, float]:
     full = classifier(SOURCE, list(words))
     depths = range(1, n_layers(full) + 1)
     start = time.perf_counter()
-    clips = raw_example(SOURCE, dataset, range(len(dataset)))["input_values"]
+    clips = raw_example(SOURCE, dataset, full, range(len(dataset)))["input_values"]
     for depth in depths:
         plain_loop(prune(full, depth).train(), clips, torch.from_numpy(targets), rows["train"])
     middle = time.perf_counter()

@@ -78,6 +78,11 @@ def base_of(wildcards):
     return config["models"][wildcards.model]["base"]
 
 
+def context_of(model):
+    """What a model of sounds sees around a clip; None where its entry does not say."""
+    return config["models"][model].get("context")
+
+
 def zoo_file(wildcards, file):
     entry = config["models"][wildcards.model]
     return f"{config['zoo_directory']}/{entry['id']}/{file}"

@@ -152,6 +152,7 @@ rule finetune:
                 for key, value in finetuning_of(wildcards).items()
                 if key in ("splits", "apart", "at_least", "interpolate", "seed")
             },
+            "context": context_of(wildcards.model),
         },
         device=config["device"],
         precision=config["precision"],

@@ -55,6 +55,7 @@ rule compare_layers:
         **needs("compare_layers", gpu=True),
     params:
         code=code("pruning/compare_layers.py", "torch"),
+        context=lambda wildcards: context_of(wildcards.model),
         samples=lambda wildcards: study_of(wildcards)["similarity_samples"],
         tasks=lambda wildcards: study_of(wildcards)["tasks"],
         device=config["device"],
@@ -112,6 +113,7 @@ rule finetune_cuts:
         **needs("finetune_cuts", gpu=True),
     params:
         code=code("pruning/finetune_cuts.py", "torch"),
+        context=lambda wildcards: context_of(wildcards.model),
         spec=lambda wildcards: study_of(wildcards)["tasks"][wildcards.task],
         training=lambda wildcards: study_of(wildcards)["training"],
         checkpoints=f"{CHECKPOINTS}/{{study}}",
@@ -159,6 +161,7 @@ rule count_cost:
         **needs("count_cost"),
     params:
         code=code("pruning/count_cost.py", "torch"),
+        context=lambda wildcards: context_of(wildcards.model),
         tasks=lambda wildcards: study_of(wildcards)["tasks"],
         training=lambda wildcards: study_of(wildcards)["training"],
         seed=config["seed"],
@@ -184,6 +187,7 @@ rule time_cuts:
         **needs("time_cuts", gpu=True),
     params:
         code=code("pruning/time_cuts.py", "torch"),
+        context=lambda wildcards: context_of(wildcards.model),
         options=lambda wildcards: study_of(wildcards)["timing"],
         tasks=lambda wildcards: study_of(wildcards)["tasks"],
         training=lambda wildcards: study_of(wildcards)["training"],

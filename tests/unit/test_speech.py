@@ -16,7 +16,8 @@ from strata.data.manifest import write_dataset
 from strata.data.microspeech import CLIP, RATE, make_microspeech
 from strata.data.sounds import read_sound, resample
 from strata.models.encoder import load_encoder
-from strata.models.speech import frame_counts, frame_geometry, frame_span, write_sound_processor
+from strata.models.front_end import FrontEnd, write_sound_processor
+from strata.models.speech import frame_geometry
 from strata.models.twins import random_twin
 
 prepare_imports()
@@ -219,7 +220,7 @@ def test_a_clips_features_do_not_depend_on_its_batch(name, tmp_path):
     draw = np.random.default_rng(0)
     clips = [draw.standard_normal(n).astype(np.float32) for n in (16000, 5000, 9000, 16000)]
     together = encoder.forward(encoder.preprocess(clips)).last_hidden_state
-    counts = frame_counts(encoder.module.config, encoder.preprocess(clips))
+    counts = encoder.front_end.frame_counts(encoder.preprocess(clips))
     for i, clip in enumerate(clips):
         alone = encoder.forward(encoder.preprocess([clip])).last_hidden_state[0]
         assert len(alone) == counts[i]
@@ -237,10 +238,10 @@ def test_without_padding_features_are_those_of_the_library_alone(name, tmp_path)
 
 
 def test_frames_are_counted_as_the_model_does(tmp_path):
-    module = load_encoder(speech_model(tmp_path / "m", "hubert"), device="cpu").module
-    hop, field = frame_geometry(module.config)
+    encoder = load_encoder(speech_model(tmp_path / "m", "hubert"), device="cpu")
+    module, (hop, field) = encoder.module, frame_geometry(encoder.module.config)
     for samples in (field, field + hop - 1, field + hop, 16000):
-        counted = frame_counts(module.config, [torch.zeros(samples)])[0]
+        counted = encoder.front_end.frame_counts([torch.zeros(samples)])[0]
         assert counted == int(module._get_feat_extract_output_lengths(samples))
 
 
@@ -249,15 +250,15 @@ def test_real_geometry_is_the_published_one():
 
 
 def test_a_piece_gets_the_frames_whose_centres_it_holds():
-    config = transformers.Wav2Vec2Config()
+    span = FrontEnd(None, 16000, None, 320, 200.0, 400).frame_span
     centres = (np.arange(49) * 320 + 200) / 16000
     for start, end in ((0.0, 1.0), (0.1, 0.23), (0.5, 0.52)):
-        first, last = frame_span(config, 16000, start, end, 49)
+        first, last = span(start, end, 49)
         assert np.array_equal(
             np.arange(first, last), np.flatnonzero((centres >= start) & (centres < end))
         )
-    assert frame_span(config, 16000, 0.9999, 1.0, 49) == (48, 49)
-    assert frame_span(config, 16000, 0.0, 0.001, 49) == (0, 1)
+    assert span(0.9999, 1.0, 49) == (48, 49)
+    assert span(0.0, 0.001, 49) == (0, 1)
 
 
 def test_clips_and_phonemes_are_pooled_over_their_own_frames(dataset, tmp_path):
@@ -280,7 +281,7 @@ def test_clips_and_phonemes_are_pooled_over_their_own_frames(dataset, tmp_path):
     np.testing.assert_allclose(cache.layer(1)[place], states.mean(axis=0), atol=1e-5)
     row = np.flatnonzero(dataset.segments["sample"] == place)[0]
     piece = dataset.segments.iloc[row]
-    first, last = frame_span(encoder.module.config, RATE, piece["start"], piece["end"], len(states))
+    first, last = encoder.front_end.frame_span(piece["start"], piece["end"], len(states))
     np.testing.assert_allclose(pieces.layer(1)[row], states[first:last].mean(axis=0), atol=1e-5)
 
 

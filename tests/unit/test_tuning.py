@@ -12,11 +12,17 @@ from strata.data import open_dataset
 from strata.data.manifest import write_dataset
 from strata.data.microspeech import RATE, make_microspeech
 from strata.data.splits import Task, shared_rows, task_rows
-from strata.models.speech import write_sound_processor
+from strata.models.front_end import write_sound_processor
 from strata.models.training import finetune
 from strata.models.training.loop import Watch, fit
 from strata.models.training.recipe import Schedule
-from strata.models.training.tuning import SoundInputs, Training, classifier, head_parameters
+from strata.models.training.tuning import (
+    SoundInputs,
+    Training,
+    classifier,
+    head_parameters,
+    logits_of,
+)
 from strata.pruning.convexity import task_convexity
 from strata.pruning.costs import cost_measures, timing_measures
 from strata.pruning.surgery import n_layers
@@ -286,19 +292,18 @@ def test_other_settings_do_not_take_up_old_checkpoints(model, spoken, tmp_path):
 def test_frames_for_training_do_not_depend_on_what_stands_beside_a_clip(model, spoken):
     whole = classifier(model, ["a", "b"]).eval()
     inputs = SoundInputs(model, spoken, whole)
-    rate, prepare = 16000, inputs
-    frames = inputs(np.array([3]))["input_values"]
-    assert frames.shape[1] == 16 and prepare(np.array([3, 4]))["attention_mask"] is None
-    torch.testing.assert_close(frames[0], inputs(np.array([5, 3]))["input_values"][1])
+    ((_, alone),) = inputs.passes(np.array([3]))
+    ((places, pair),) = inputs.passes(np.array([5, 3]))
+    frames = alone["input_values"]
+    assert frames.shape[1] == 16 and pair["attention_mask"] is None and places == [0, 1]
+    torch.testing.assert_close(frames[0], pair["input_values"][1])
     with torch.inference_mode():
         raw = whole.hubert.feature_extractor
-        from strata.models.speech import sound_processor
-
-        clip = sound_processor(model)[1]([spoken.sound(3, rate)])[0]
+        clip = inputs.front_end.prepare([spoken.sound(3, RATE)])[0]
         torch.testing.assert_close(raw(clip[None])[0], frames[0])
         expected = whole(clip[None]).logits
         with inputs.feeding(whole):
-            torch.testing.assert_close(whole(**inputs(np.array([3]))).logits, expected)
+            torch.testing.assert_close(logits_of(whole, inputs.passes(np.array([3]))), expected)
 
 
 def test_the_head_is_what_the_encoder_does_not_hold():

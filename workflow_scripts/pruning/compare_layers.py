@@ -18,7 +18,8 @@ with job(snakemake):
     params = snakemake.params
     dataset = open_dataset(Path(snakemake.input.manifest).parent)
     tasks = tasks_of(dataset.manifest, params.tasks, params.seed, dataset.info["name"])
-    encoder = load_encoder(Path(snakemake.input.model[0]).parent, device=params.device)
+    folder = Path(snakemake.input.model[0]).parent
+    encoder = load_encoder(folder, device=params.device, context=params.context)
     found = layer_similarities(
         encoder,
         dataset,

@@ -29,6 +29,7 @@ with job(snakemake):
         seed=seed,
         checkpoints=checkpoints,
         device=params.device,
+        context=params.context,
     )
     write_measures(measures, snakemake.output[0])
     shutil.rmtree(checkpoints)

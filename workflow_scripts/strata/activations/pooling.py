@@ -9,7 +9,6 @@ import numpy as np
 
 from strata.errors import StrataError
 from strata.models.inference import mixed
-from strata.models.speech import frame_counts, frame_span
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +36,7 @@ class Recorder:
             raise StrataError(f"{encoder.name}: pool: spatial_mean on sounds; use mean")
         self.encoder, self.pool, self.pieces, self.precision = encoder, pool, pieces, precision
         self.done = 0  # samples of earlier batches
+        self.places: Sequence[int] = ()  # of the clips of a pass, in their batch
         self.frames: list[int] | None = None
         self.pooled: dict[str, torch.Tensor] = {}
         self.pooled_pieces: dict[str, torch.Tensor] = {}
@@ -55,9 +55,12 @@ class Recorder:
     def _hook(self, name: str):
         def keep(module, inputs, output) -> None:
             states = (output if hasattr(output, "ndim") else output[0]).float()
+            if self.frames is not None:
+                self._check_frames(name, states)
             self.pooled[name] = self._pool(states)
             if self.pieces is not None:
-                self.pooled_pieces[name] = _means(states, *self._spans())
+                frames = self.encoder.front_end.frames(states)
+                self.pooled_pieces[name] = _means(frames, *self._spans())
 
         return keep
 
@@ -72,32 +75,62 @@ class Recorder:
         if self.pool == "cls" or (self.pool == "auto" and self.encoder.has_class_token):
             return states[:, 0]
         if self.frames is not None:
-            places = range(len(self.frames))
-            return _means(states, places, [(0, length) for length in self.frames])
+            clips, spans = range(len(self.frames)), [(0, length) for length in self.frames]
+            return _means(self.encoder.front_end.frames(states), clips, spans)
         return states[:, self.encoder.n_prefix_tokens :].mean(dim=1)
 
     def _spans(self) -> tuple[list[int], list[tuple[int, int]]]:
         """The clip of the batch and the frames of each labelled piece."""
-        config, rate = self.encoder.module.config, self.encoder.rate
         clips, spans = [], []
-        for place, length in enumerate(self.frames):
+        for clip, (place, length) in enumerate(zip(self.places, self.frames, strict=True)):
             for start, end in self.pieces[self.done + place]:
-                clips.append(place)
-                spans.append(frame_span(config, rate, start, end, length))
+                clips.append(clip)
+                spans.append(self.encoder.front_end.frame_span(start, end, length))
         return clips, spans
+
+    def _check_frames(self, name: str, states: torch.Tensor) -> None:
+        """What is recorded of a sound are its own frames, and all of them."""
+        front_end, most = self.encoder.front_end, max(self.frames)
+        found = front_end.frames(states).shape[1] if states.ndim == 3 else None
+        if found is None or found < most or (found > most and front_end.context != "full"):
+            raise StrataError(
+                f"{self.encoder.name}: layer {name} puts out {tuple(states.shape)}, expected "
+                f"{most} frames of its longest clip in the second place; name other layers:"
+            )
 
     def record(self, batch: torch.Tensor | list[torch.Tensor]) -> list[np.ndarray]:
         """Pooled activations of all layers for a batch, each (batch, features) float32; behind
         them, where there are labelled pieces, those of the pieces, each (pieces, features)."""
         import torch
 
-        if self.encoder.rate is not None:
-            self.frames = frame_counts(self.encoder.module.config, batch)
         with torch.inference_mode(), mixed(self.encoder.device, self.precision):
-            self.encoder.forward(batch)
+            if self.encoder.front_end is not None:
+                found = self._record_sounds(batch)
+            else:
+                self.encoder.forward(batch)
+                found = self.pooled.values()
         self.done += len(batch)
-        found = [*self.pooled.values(), *self.pooled_pieces.values()]
         return [states.float().cpu().numpy() for states in found]
+
+    def _record_sounds(self, batch: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Clips in the passes that their front end wants, their rows in the order of the batch."""
+        import torch
+
+        front_end, parts, order, piece_order = self.encoder.front_end, [], [], []
+        pieces = self.pieces[self.done :][: len(batch)] if self.pieces else [()] * len(batch)
+        first_piece = np.cumsum([0, *map(len, pieces)]).tolist()
+        for self.places in front_end.groups(batch):
+            clips = [batch[place] for place in self.places]
+            self.frames = front_end.frame_counts(clips)
+            self.encoder.forward(clips)
+            parts.append([*self.pooled.values(), *self.pooled_pieces.values()])
+            order += self.places
+            for place in self.places:
+                piece_order += range(first_piece[place], first_piece[place + 1])
+        orders = [torch.tensor(each, dtype=torch.long).argsort() for each in (order, piece_order)]
+        joined = [torch.cat(rows) for rows in zip(*parts, strict=True)]
+        n = len(self.pooled)
+        return [rows[orders[i >= n].to(rows.device)] for i, rows in enumerate(joined)]
 
 
 def _means(states: torch.Tensor, clips: Sequence, spans: Sequence) -> torch.Tensor:

@@ -7,8 +7,12 @@ from copy import deepcopy
 
 
 def fill_defaults(config: dict, schema: Mapping) -> None:
-    """Fill in what is left out: the schema's defaults of data sets and studies, and whom a study
-    compares."""
+    """Fill in what is left out: the schema's defaults of data sets and studies, whom a study
+    compares, and the context of a twin or a fine-tuned model, which is its base's."""
+    for entry in config["models"].values():
+        context = config["models"].get(entry.get("base"), {}).get("context")
+        if context is not None:
+            entry.setdefault("context", context)
     kinds = _kinds(schema["properties"]["datasets"])
     for entry in config["datasets"].values():
         _fill(entry, kinds[entry["kind"]])

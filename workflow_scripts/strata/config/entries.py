@@ -68,6 +68,8 @@ def check_model(name: str, entry: Mapping, config: Mapping) -> None:
         raise StrataError(f"config, {where}: needs an id (or a path to a local folder)")
     elif entry["source"] != "zoo" and "path" not in entry and "revision" not in entry:
         raise StrataError(f"config, {where}: needs a revision, the commit to pin")
+    if "context" in entry and entry["modality"] != "audio":
+        raise StrataError(f"config, {where}: context is for models of modality audio")
     if "finetune" in entry:
         task = entry["finetune"]
         check_known(task["dataset"], config["datasets"], f"{where}: finetune: dataset", "data set")

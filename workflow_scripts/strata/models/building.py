@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from strata.errors import StrataError
+from strata.models.sound_families import check_family, saved_class, sound_encoder
 
 
 def read_config(directory: Path) -> dict:
@@ -52,22 +53,27 @@ def load_transformers(directory: Path):
 
     logging.set_verbosity_error()  # heads that are left out fill the log otherwise
     config = AutoConfig.from_pretrained(directory, local_files_only=True)
+    check_family(config, directory.name)
     extra = {"mask_ratio": 0.0} if config.model_type == "vit_mae" else {}
     options = {"local_files_only": True, "use_safetensors": True, "output_loading_info": True}
     try:
-        model, report = AutoModel.from_pretrained(directory, **options, **extra)
+        loader = saved_class(config) or AutoModel
+        model, report = loader.from_pretrained(directory, **options, **extra)
     except (OSError, RuntimeError, ValueError) as error:
         raise StrataError(
             f"{directory.name}: transformers cannot load it: {one_line(error)}"
         ) from None
     # Poolers come after the last layer and a classifier made from CLIP has left its text tower
     # behind; anything else that is missing would be random.
+    sounds = sound_encoder(model)
     vision = "vision_model." if hasattr(model, "vision_model") else ""
+    if sounds is not None and sounds is not model:
+        vision = next(f"{path}." for path, part in model.named_modules() if part is sounds)
     needed = (key for key in report["missing_keys"] if key.startswith(vision))
     missing = sorted(key for key in needed if "pooler" not in key)
     if missing:
         raise StrataError(f"{directory.name}: model.safetensors lacks weights of {missing[0]}")
-    return getattr(model, "vision_model", model)
+    return getattr(model, "vision_model", model) if sounds is None else sounds
 
 
 def one_line(error: Exception) -> str:
@@ -80,5 +86,5 @@ def build_transformers(directory: Path):
 
     config = transformers.AutoConfig.from_pretrained(directory, local_files_only=True)
     named = (config.architectures or [""])[0]
-    model_class = getattr(transformers, named, None)
+    model_class = getattr(transformers, named, None) or saved_class(config)
     return model_class(config) if model_class else transformers.AutoModel.from_config(config)

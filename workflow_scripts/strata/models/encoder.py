@@ -11,6 +11,8 @@ from strata.compat import prepare_imports
 from strata.data.files import sha256_of
 from strata.errors import StrataError
 from strata.models.building import load_timm, load_transformers, read_config
+from strata.models.front_end import FrontEnd, sound_reader
+from strata.models.front_ends import front_end_of
 from strata.models.inference import pick_device
 from strata.models.layers import (
     CLASS_TOKENS,
@@ -20,10 +22,8 @@ from strata.models.layers import (
     transformers_layers,
 )
 from strata.models.preprocessing import make_preprocessing
-from strata.models.speech import frame_geometry, has_front_end, sound_processor, speech_forward
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import nn
 
     from strata.data.manifest import Dataset
@@ -36,7 +36,8 @@ class Encoder:
     `layers` maps a layer's name (its path in the module) to the module whose output is recorded;
     `preprocess` turns PIL pictures into a tensor (batch, 3, height, width), or sounds (samples,)
     into a list of tensors; `n_prefix_tokens` counts the class and register tokens before the
-    patches; `rate` is the sample rate in Hz that a speech model wants, None for an image model.
+    patches; `rate` is the sample rate in Hz that a speech model wants, None for an image model;
+    `front_end` is how sounds enter it, None for an image model.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Encoder:
     device: str
     sha256: str
     rate: int | None = None
+    front_end: FrontEnd | None = None
 
     @property
     def layer_names(self) -> list[str]:
@@ -58,7 +60,7 @@ class Encoder:
         """How to get what the model sees of a sample of `dataset`: its picture, or its sound.
 
         Raises StrataError for pictures before a speech model or the other way round; the reader
-        does for a sound that is shorter than one frame.
+        does for a sound that is shorter than one frame, or longer than the model's positions.
         """
         wanted = "image" if self.rate is None else "audio"
         if dataset.modality != wanted:
@@ -68,18 +70,7 @@ class Encoder:
             )
         if self.rate is None:
             return dataset.image
-        field = frame_geometry(self.module.config)[1]
-
-        def sound(sample: int) -> np.ndarray:
-            found = dataset.sound(sample, self.rate)
-            if len(found) < field:
-                raise StrataError(
-                    f"{dataset.place_of(sample)}: {len(found)} samples at {self.rate} Hz are less "
-                    f"than one frame of {self.name} ({field}); remove it or lengthen it"
-                )
-            return found
-
-        return sound
+        return sound_reader(self.front_end, dataset, self.name)
 
 
 def load_encoder(
@@ -88,6 +79,7 @@ def load_encoder(
     device: str = "auto",
     layers: Sequence[str | int] | None = None,
     preprocess: str = "own",
+    context: str | None = None,
 ) -> Encoder:
     """Load a timm or transformers image or speech model from its folder, without any network.
 
@@ -102,6 +94,9 @@ def load_encoder(
         "own": as the model's configuration says; "imagenet": resize to 256/224 of the input
         size, centre crop, ImageNet mean and deviation, as "From Colors to Classes" does for all;
         it means nothing for sounds.
+    context
+        What an encoder of sounds that was trained on clips padded to one length sees: "clip" (also
+        None), the clip's own frames; "full", the padded clip (`strata.models.front_ends`).
 
     Raises
     ------
@@ -115,9 +110,9 @@ def load_encoder(
     module = module.eval().to(device)
     found = timm_layers(module) if "architecture" in config else transformers_layers(module)
     prefix = prefix_tokens(module)
-    if has_front_end(module):
-        rate, prepare = sound_processor(directory)
-        forward = speech_forward(module)
+    front_end = front_end_of(directory, module, context)
+    if front_end is not None:
+        rate, prepare, forward = front_end.rate, front_end.prepare, front_end.forward
     else:
         rate, prepare = None, make_preprocessing(directory, config, module, preprocess)
         forward = _forward(module, config)
@@ -132,6 +127,7 @@ def load_encoder(
         device=device,
         sha256=sha256_of(directory / "model.safetensors"),
         rate=rate,
+        front_end=front_end,
     )
 
 

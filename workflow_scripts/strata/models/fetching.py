@@ -13,7 +13,7 @@ from strata.errors import StrataError
 from strata.models.building import one_line
 from strata.models.cards import MODEL_FILES, count_parameters, write_card
 from strata.models.encoder import load_encoder
-from strata.models.speech import write_sound_processor
+from strata.models.front_end import write_sound_processor
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that a repository has
 
@@ -53,7 +53,9 @@ def fetch(
         _safetensors_only(temporary, name)
         if "processor" in spec and not (temporary / "preprocessor_config.json").is_file():
             write_sound_processor(temporary, **spec["processor"])
-        load_encoder(temporary, device="cpu", layers=spec.get("layers"))
+        load_encoder(
+            temporary, device="cpu", layers=spec.get("layers"), context=spec.get("context")
+        )
         card = {
             "name": name,
             "source": source,

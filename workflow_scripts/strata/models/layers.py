@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from strata.errors import StrataError
+from strata.models.sound_families import sound_encoder, sound_layers
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,6 +39,9 @@ def timm_layers(module: nn.Module) -> dict[str, nn.Module]:
 
 def encoder_of(classifier: nn.Module) -> nn.Module:
     """The encoder in a transformers classifier (itself, where there is no head)."""
+    sounds = sound_encoder(classifier)
+    if sounds is not None:
+        return sounds
     return getattr(classifier, "vision_model", classifier.base_model)
 
 
@@ -50,10 +54,11 @@ def transformers_layers(module: nn.Module) -> dict[str, nn.Module]:
     """Children of the largest list of like modules that lies in no other list; stem before it."""
     import torch
 
+    if sound_encoder(module) is module:
+        return sound_layers(module)
     lists: dict[str, nn.Module] = {}
     for name, child in module.named_modules():
         inside = any(name.startswith(f"{outer}.") for outer in lists)
-        inside |= name.startswith("feature_extractor.")  # convolutions before the transformer
         if inside or type(child) is not torch.nn.ModuleList:
             continue
         if len({type(block) for block in child}) == 1:

@@ -1,83 +1,101 @@
-"""Sounds through a speech transformer: convolutions clip by clip, layers in padded batches.
+"""Encoders that take samples: convolutions clip by clip, layers in padded batches where a mask
+hides the padding exactly.
 
 The base models of the wav2vec 2.0 family normalise the first convolution over time, so that padding
 a clip would change each of its frames. Here the convolutional front end sees every clip at its own
-length; only the frames that come out are padded, and the attention mask hides that exactly. A
-clip's features therefore do not depend on the clips beside it.
+length; only the frames that come out are padded, and the attention mask hides that exactly. Where
+later parts mix frames before or between the layers (stacked convolutions of positions, conformers,
+pooling), clips of one number of frames go together and nothing is padded at all.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from strata.compat import prepare_imports
 from strata.errors import StrataError
+from strata.models.front_end import FrontEnd, feature_extractor
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
+_EXTRACTORS = ("Wav2Vec2FeatureExtractor", "SpeechT5FeatureExtractor")
+# Families whose mask hides padded frames exactly.
+_MASKED = ("wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat")
 
-def has_front_end(module: nn.Module) -> bool:
-    """Whether a model turns samples into frames as the wav2vec 2.0 family does."""
-    return hasattr(module, "feature_extractor") and hasattr(module.config, "conv_stride")
 
-
-def frame_geometry(config) -> tuple[int, int]:
-    """(hop, field): samples from one frame to the next, and samples that a frame sees."""
+def geometry(convolutions: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """(hop, field) of convolutions (kernel, stride) one behind the other: samples from one frame to
+    the next, and samples that a frame sees."""
     hop, field = 1, 1
-    for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
+    for kernel, stride in convolutions:
         field += (kernel - 1) * hop
         hop *= stride
     return hop, field
 
 
-def sound_processor(directory: Path) -> tuple[int, Callable[[Sequence[np.ndarray]], list]]:
-    """The rate in Hz that a model wants, and its preprocessing of sounds to a list of tensors.
+def frame_geometry(config) -> tuple[int, int]:
+    """(hop, field) of the frames that the convolutional front end of a configuration makes."""
+    return geometry(zip(config.conv_kernel, config.conv_stride, strict=True))
 
-    Raises StrataError without a `preprocessor_config.json` for sounds.
-    """
+
+@dataclass(frozen=True)
+class SampleFrontEnd(FrontEnd):
+    """Front end of encoders that take samples and of which each frame sees `shortest` of them."""
+
+    argument = "input_values"
+
+    @property
+    def together(self) -> bool:
+        return self.module.config.model_type in _MASKED
+
+    @property
+    def _cut(self) -> bool:
+        """Whether the convolutions can be left out, their frames given instead."""
+        return hasattr(self.module, "feature_extractor")
+
+    def once(self, clips: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """The frames (channels, frames) that the convolutions make of each clip."""
+        return frames_of(self.module, clips) if self._cut else list(clips)
+
+    def arguments(self, clips: Sequence[torch.Tensor]) -> dict[str, Any]:
+        return frame_batch(self.module.config, clips) if self._cut else super().arguments(clips)
+
+    def example(self, clips: Sequence[torch.Tensor]) -> dict[str, Any]:
+        return super().arguments(clips)
+
+    def feeding(self, module: nn.Module):
+        return fed_with_frames(module) if self._cut else super().feeding(module)
+
+    def frame_counts(self, clips: Sequence[torch.Tensor]) -> list[int]:
+        return [(len(clip) - self.shortest) // self.hop + 1 for clip in clips]
+
+
+def sample_front_end(directory: Path, module: nn.Module) -> SampleFrontEnd:
+    """The front end of an encoder of the wav2vec 2.0 kind, or of a Moonshine encoder."""
     import torch
 
-    prepare_imports()
-    from transformers import AutoFeatureExtractor
+    processor = feature_extractor(directory, _EXTRACTORS)
+    rate = processor.sampling_rate
 
-    if not (directory / "preprocessor_config.json").is_file():
-        raise StrataError(
-            f"{directory.name}: no preprocessor_config.json; it names the sample rate"
-        )
-    processor = AutoFeatureExtractor.from_pretrained(directory, local_files_only=True)
-    rate = getattr(processor, "sampling_rate", None)
-    if rate is None:
-        raise StrataError(f"{directory.name}: preprocessor_config.json has no sampling_rate")
+    def process(sound: np.ndarray) -> torch.Tensor:
+        made = processor([sound], sampling_rate=rate, padding=False)["input_values"][0]
+        return torch.as_tensor(np.asarray(made, dtype=np.float32))
 
-    def prepare(sounds: Sequence[np.ndarray]) -> list[torch.Tensor]:
-        found = processor(list(sounds), sampling_rate=rate, padding=False)["input_values"]
-        return [torch.as_tensor(np.asarray(clip, dtype=np.float32)) for clip in found]
-
-    return rate, prepare
-
-
-def write_sound_processor(directory: Path, sampling_rate: int, do_normalize: bool = True) -> None:
-    """The file that transformers' AutoFeatureExtractor reads: rate in Hz, and whether each sound is
-    scaled to mean 0 and deviation 1."""
-    processor = {
-        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
-        "feature_size": 1,
-        "sampling_rate": sampling_rate,
-        "padding_value": 0.0,
-        "padding_side": "right",
-        "do_normalize": do_normalize,
-        "return_attention_mask": True,
-    }
-    text = json.dumps(processor, indent=2, sort_keys=True) + "\n"
-    (directory / "preprocessor_config.json").write_text(text)
+    if hasattr(module.config, "conv_stride"):
+        hop, field = frame_geometry(module.config)
+    else:
+        convolutions = (module.conv1, module.conv2, module.conv3)
+        hop, field = geometry((each.kernel_size[0], each.stride[0]) for each in convolutions)
+    squeeze = getattr(module.config, "squeeze_factor", 1)
+    field, hop = field + (squeeze - 1) * hop, squeeze * hop
+    return SampleFrontEnd(module, rate, process, hop, field / 2, shortest=field)
 
 
 def frames_of(module: nn.Module, clips: Sequence[torch.Tensor]) -> list[torch.Tensor]:
@@ -133,35 +151,3 @@ def fed_with_frames(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         module.feature_extractor = front_end
-
-
-def speech_forward(module: nn.Module) -> Callable[[Sequence[torch.Tensor]], Mapping]:
-    """How to call a speech model on a list of clips (samples,) of any lengths."""
-
-    def forward(clips: Sequence[torch.Tensor]) -> Mapping:
-        frames = frames_of(module, clips)
-        with fed_with_frames(module):
-            return module(**frame_batch(module.config, frames))
-
-    return forward
-
-
-def frame_counts(config, clips: Sequence[torch.Tensor]) -> list[int]:
-    """Number of frames of each clip."""
-    hop, field = frame_geometry(config)
-    return [(len(clip) - field) // hop + 1 for clip in clips]
-
-
-def frame_span(config, rate: int, start: float, end: float, frames: int) -> tuple[int, int]:
-    """First and last frame (exclusive) whose centres lie in a piece of `start` to `end` seconds.
-
-    A piece too short for that has the frame next to its middle.
-    """
-    hop, field = frame_geometry(config)
-    first, last = (int(np.ceil((time * rate - field / 2) / hop)) for time in (start, end))
-    first, last = max(first, 0), min(last, frames)
-    if first < last:
-        return first, last
-    nearest = round(((start + end) / 2 * rate - field / 2) / hop)
-    nearest = min(max(nearest, 0), frames - 1)
-    return nearest, nearest + 1

@@ -27,18 +27,20 @@ def cost_measures(
     training: Training,
     *,
     seed: int,
+    context: str | None = None,
     log: Callable[[str], None] = print,
 ) -> pd.DataFrame:
     """What a classifier for `task` costs when it keeps the layers up to each, for one sample.
 
     Metrics: parameters, macs, file_bytes, memory_bytes, and of the part before the first layer
-    front_end_parameters, front_end_macs (`strata.pruning.price.Cost`).
+    front_end_parameters, front_end_macs (`strata.pruning.price.Cost`). Sounds have the median
+    length of the first; `context` is what an encoder that was trained on clips of one length sees.
     """
     from strata.pruning.price import cost
     from strata.pruning.surgery import prune
 
     rows = []
-    full, example = _priced(Path(source), dataset, task, training, n=1)
+    full, example = _priced(Path(source), dataset, task, training, context, n=1)
     for depth, name in _depths(full):
         found = asdict(cost(prune(full, depth).eval(), example))
         del found["latency"]
@@ -63,6 +65,7 @@ def timing_measures(
     steps: int,
     device: str = "cpu",
     seed: int = 0,
+    context: str | None = None,
     log: Callable[[str], None] = print,
 ) -> pd.DataFrame:
     """Seconds at every depth, medians with quartiles (`low`, `high`).
@@ -76,8 +79,8 @@ def timing_measures(
     from strata.pruning.surgery import prune
 
     rows, device = [], pick_device(device)
-    full, example = _priced(Path(source), dataset, task, training, n=1)
-    _, batch = _priced(Path(source), dataset, task, training, n=training.batch_size)
+    full, example = _priced(Path(source), dataset, task, training, context, n=1)
+    _, batch = _priced(Path(source), dataset, task, training, context, n=training.batch_size)
     example, batch = ({k: v.to(device) for k, v in each.items()} for each in (example, batch))
     per_epoch = max(1, len(task.rows["train"]) // training.batch_size)
     options = {"warmup": warmup, "threads": threads}
@@ -92,13 +95,16 @@ def timing_measures(
     return _finished_costs(rows, source, dataset, seed)
 
 
-def _priced(source: Path, dataset: Dataset, task: Task, training: Training, n: int):
+def _priced(
+    source: Path, dataset: Dataset, task: Task, training: Training, context: str | None, n: int
+):
     """A classifier for `task` and the first n samples as its arguments (sounds of one length)."""
     from strata.models.training.tuning import classifier, raw_example
 
     classes, _ = task.targets(dataset.manifest[task.target])
     model = classifier(source, classes, training.overrides)
-    examples = raw_example(source, dataset, range(min(max(n, _EXAMPLES), len(dataset))))
+    samples = range(min(max(n, _EXAMPLES), len(dataset)))
+    examples = raw_example(source, dataset, model, samples, context)
     return model, {key: value[:n] for key, value in examples.items()}
 
 

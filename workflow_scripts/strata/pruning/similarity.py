@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from strata.models.inference import run_batches
-from strata.models.speech import frame_counts
 from strata.tables import check_measures
 
 if TYPE_CHECKING:
@@ -115,6 +114,15 @@ class _Collected:
 
     def add(self, batch) -> list[np.ndarray]:
         """Run a batch; returns the mean of each sample's tokens, (batch, features) a place."""
+        front_end = self.encoder.front_end
+        if front_end is None:
+            return self._add(batch)
+        places = front_end.groups(batch)
+        parts = [self._add([batch[place] for place in group]) for group in places]
+        order = np.argsort(np.concatenate(places))
+        return [np.concatenate(rows)[order] for rows in zip(*parts, strict=True)]
+
+    def _add(self, batch) -> list[np.ndarray]:
         import torch
 
         with torch.inference_mode():
@@ -135,12 +143,10 @@ class _Collected:
         """Which tokens are no padding, (batch, tokens)."""
         import torch
 
-        first = self.states[0]
-        kept = torch.ones(first.shape[:2], dtype=torch.bool, device=first.device)
-        if self.encoder.rate is not None:
-            for row, frames in enumerate(frame_counts(self.encoder.module.config, batch)):
-                kept[row, frames:] = False
-        return kept
+        first, front_end = self.states[0], self.encoder.front_end
+        if front_end is not None:
+            return front_end.own_tokens(first, front_end.frame_counts(batch))
+        return torch.ones(first.shape[:2], dtype=torch.bool, device=first.device)
 
 
 def _cka(means: Sequence[np.ndarray]) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from strata.errors import StrataError
 from strata.models.layers import find_layers
+from strata.models.sound_families import family_of
 from strata.pruning.criteria import check_depth
 
 if TYPE_CHECKING:
@@ -75,13 +76,11 @@ def _stack(model: nn.Module) -> tuple[str, nn.ModuleList]:
     whole = next(
         full
         for full, module in model.named_modules()
-        if module is not model and full.endswith(path) and len(layers) == _length(module)
+        if module is not model
+        and full.endswith(path)
+        and list(module.children()) == list(layers.values())
     )
     return whole, model.get_submodule(whole)
-
-
-def _length(module: nn.Module) -> int:
-    return len(module) if hasattr(module, "__len__") else -1
 
 
 def _vision_half(config):
@@ -117,7 +116,8 @@ def _with_depth(config, depth: int):
         return changed
     derived = ("stage_names", "out_features", "out_indices", "transformers_version")
     content = {k: v for k, v in config.to_dict().items() if k not in derived}
-    changed = type(config)(**{**content, "num_hidden_layers": depth})
+    key = getattr(family_of(config), "depth", "num_hidden_layers")
+    changed = type(config)(**{**content, key: depth})
     for private in ("_attn_implementation", "_attn_implementation_internal"):
         if private in vars(config):
             vars(changed)[private] = vars(config)[private]

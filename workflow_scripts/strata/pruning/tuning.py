@@ -34,6 +34,7 @@ def finetune_cuts(
     seed: int,
     checkpoints: str | Path,
     device: str = "cpu",
+    context: str | None = None,
     log: Callable[[str], None] = print,
 ) -> pd.DataFrame:
     """Fine-tune every cut of the pretrained model in `source` on a task, all in the same way.
@@ -41,7 +42,8 @@ def finetune_cuts(
     The head's first weights, the order of the samples and all else that is random are the same for
     all cuts of a seed. Metrics, for each `kept`: test_accuracy, validation_accuracy (both of the
     epoch that validated best; Wilson intervals), epochs (run), and by `epoch` (a further column, 0
-    for the others) validation_curve and loss_curve.
+    for the others) validation_curve and loss_curve. `context` is what an encoder of sounds that was
+    trained on clips of one length sees (`strata.models.front_ends`).
 
     `checkpoints` is a folder: what was finished before a run was killed is taken from there, and
     the cut that it was at goes on where it was.
@@ -56,8 +58,8 @@ def finetune_cuts(
     classes, targets = task.targets(dataset.manifest[task.target])
     torch.manual_seed(seed)
     full = classifier(source, classes, training.overrides)
-    inputs = inputs_of(source, dataset, full, device)
-    folder = Path(checkpoints) / _digest(source, dataset, task, training, seed)
+    inputs = inputs_of(source, dataset, full, device, context)
+    folder = Path(checkpoints) / _digest(source, dataset, task, training, seed, context)
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for kept in cuts:
@@ -76,7 +78,9 @@ def finetune_cuts(
     return check_measures(table, f"fine-tuning of {source.name}")
 
 
-def _digest(source: Path, dataset: Dataset, task: Task, training: Training, seed: int) -> str:
+def _digest(
+    source: Path, dataset: Dataset, task: Task, training: Training, seed: int, context: str | None
+) -> str:
     """A name for all that decides the result, so that no other run's checkpoints are taken up."""
     found = hashlib.sha256()
     files = [source / name for name in ("model.safetensors", "config.json")]
@@ -85,7 +89,7 @@ def _digest(source: Path, dataset: Dataset, task: Task, training: Training, seed
     for file in files:
         found.update(file.read_bytes())
     rows = {split: chosen.tolist() for split, chosen in sorted(task.rows.items())}
-    settings = [__version__, task.target, rows, asdict(training), seed]
+    settings = [__version__, task.target, rows, asdict(training), seed, context]
     found.update(json.dumps(settings, sort_keys=True, default=dict).encode())
     return found.hexdigest()[:16]
 

@@ -11,6 +11,7 @@ import torch
 
 from strata.data.manifest import Dataset
 from strata.data.splits import Task, task_rows
+from strata.errors import StrataError
 from strata.models.cards import write_card
 from strata.models.inference import pick_device
 from strata.models.layers import find_layers
@@ -30,6 +31,7 @@ def finetune(
     at_least: int = 1,
     split_seed: int = 0,
     interpolate: bool = False,
+    context: str | None = None,
     seed: int = 0,
     device: str = "cpu",
     log: Callable[[str], None] = print,
@@ -41,12 +43,14 @@ def finetune(
     `test` split. The result in `directory` is a transformers classifier of the source's
     architecture (`strata.models.training.tuning.classifier`). With `interpolate` it is trained on
     points between pictures of the same class, behind a layer drawn at every step
-    (`strata.models.training.interpolation`): a direct objective for convex classes.
+    (`strata.models.training.interpolation`): a direct objective for convex classes. `context` is
+    what an encoder trained on clips of one length sees (`strata.models.front_ends`).
 
     Raises
     ------
     StrataError
-        As `strata.data.splits.task_rows`.
+        As `strata.data.splits.task_rows`; no classifier can be made of the model; or `interpolate`
+        for an encoder that reads clips of different lengths one after the other.
     """
     source, directory, device = Path(source), Path(directory), pick_device(device)
     name, labels = dataset.info["name"], dataset.manifest
@@ -55,7 +59,12 @@ def finetune(
     classes, targets = Task(target, rows).targets(labels[target])
     torch.manual_seed(seed)
     model = classifier(source, classes, training.overrides)
-    inputs = inputs_of(source, dataset, model, device)
+    inputs = inputs_of(source, dataset, model, device, context)
+    if interpolate and len(inputs.passes(rows["train"])) > 1:
+        raise StrataError(
+            f"{source.name}: interpolate needs a batch in one pass, the model reads clips of "
+            "different lengths one after the other; make them equally long"
+        )
     model.to(device)
     layers = list(find_layers(model).values())
     around = (lambda wanted, draw: interpolated(layers, wanted, draw)) if interpolate else None

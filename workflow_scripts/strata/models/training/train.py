@@ -15,7 +15,7 @@ from strata.compat import prepare_imports
 from strata.data import microworld
 from strata.data.microspeech import RATE
 from strata.errors import StrataError
-from strata.models.speech import write_sound_processor
+from strata.models.front_end import write_sound_processor
 from strata.models.training import evaluate, speech
 from strata.models.training.loop import fit
 from strata.models.training.pictures import Look

@@ -14,20 +14,19 @@ from torch import nn
 from strata.compat import prepare_imports
 from strata.data.manifest import Dataset
 from strata.errors import StrataError
+from strata.models.front_end import sound_reader
+from strata.models.front_ends import front_end_of
 from strata.models.inference import mixed
 from strata.models.layers import encoder_of
-from strata.models.speech import (
-    fed_with_frames,
-    frame_batch,
-    frames_of,
-    has_front_end,
-    sound_processor,
-)
+from strata.models.sound_families import check_family, family_of
 from strata.models.training.loop import History, Watch, fit
 from strata.models.training.pictures import Look
 from strata.models.training.recipe import Schedule
 
 _BATCH = 256
+# The passes in which a classifier sees a batch: for each the places of its samples in the batch,
+# and its arguments.
+Passes = list[tuple[list[int], dict]]
 
 
 # --- inputs -------------------------------------------------------------------------------------
@@ -48,66 +47,89 @@ class PictureInputs:
         pixels = self.look.shifted(pictures, draw) if draw else self.look.tensor(pictures)
         return {"pixel_values": pixels.to(self.device)}
 
+    def passes(self, rows: np.ndarray, draw: torch.Generator | None = None) -> Passes:
+        return [(list(range(len(rows))), self(rows, draw))]
+
     def feeding(self, model: nn.Module):
         """The context in which `model` takes these inputs: any."""
         return nullcontext()
 
 
 class SoundInputs:
-    """All sounds of a data set as the frames that a speech model's front end makes of them.
+    """All sounds of a data set as what a speech model's front end makes of them.
 
-    The convolutional front end is not trained, as is usual in fine-tuning, so its frames are
-    computed once and serve every cut of the model, every seed and every epoch.
+    The convolutional front end of the wav2vec 2.0 kind is not trained, as is usual in fine-tuning,
+    so its frames are computed once and serve every cut of the model, every seed and every epoch;
+    log-mel frames do so too. What is said of a clip does not depend on the clips beside it.
     """
 
-    def __init__(self, source: Path, dataset: Dataset, model: nn.Module, device: str = "cpu"):
-        rate, prepare = sound_processor(source)
+    def __init__(
+        self,
+        source: Path,
+        dataset: Dataset,
+        model: nn.Module,
+        device: str = "cpu",
+        context: str | None = None,
+    ):
         # Moved outside of inference mode, in which weights would become unfit for training.
-        base = model.base_model.to(device).eval()
-        self.config, self.device = base.config, device
+        encoder = encoder_of(model).to(device).eval()
+        self.front_end, self.device = front_end_of(source, encoder, context), device
+        front_end, read = self.front_end, sound_reader(self.front_end, dataset, source.name)
         self.frames: list[torch.Tensor] = []
         with torch.inference_mode():
             for start in range(0, len(dataset), _BATCH):
                 samples = range(start, min(start + _BATCH, len(dataset)))
-                clips = prepare([dataset.sound(i, rate) for i in samples])
+                clips = front_end.prepare([read(i) for i in samples])
                 clips = [clip.to(device) for clip in clips]
-                self.frames += [f.cpu().clone() for f in frames_of(base, clips)]
+                self.frames += [f.cpu().clone() for f in front_end.once(clips)]
 
-    def __call__(self, rows: np.ndarray, draw: torch.Generator | None = None) -> dict:
-        batch = frame_batch(self.config, [self.frames[row] for row in rows])
-        return {
-            key: None if value is None else value.to(self.device) for key, value in batch.items()
-        }
+    def passes(self, rows: np.ndarray, draw: torch.Generator | None = None) -> Passes:
+        frames = [self.frames[row].to(self.device) for row in rows]
+        groups = self.front_end.groups(frames)
+        return [(g, self.front_end.arguments([frames[place] for place in g])) for g in groups]
 
     def feeding(self, model: nn.Module):
         """The context in which `model` takes these inputs: its front end is left out."""
-        return fed_with_frames(model.base_model)
+        return self.front_end.feeding(encoder_of(model))
 
 
 Inputs = PictureInputs | SoundInputs
 
 
-def inputs_of(source: Path, dataset: Dataset, model: nn.Module, device: str = "cpu") -> Inputs:
-    """The inputs that suit a classifier made from `source`."""
-    if has_front_end(model.base_model):
-        return SoundInputs(source, dataset, model, device)
+def inputs_of(
+    source: Path,
+    dataset: Dataset,
+    model: nn.Module,
+    device: str = "cpu",
+    context: str | None = None,
+) -> Inputs:
+    """The inputs that suit a classifier made from `source`. With the context "clip" a network of
+    sounds that was trained on clips of one length is changed to take any
+    (`strata.models.front_ends`)."""
+    if family_of(model.config) is not None:
+        return SoundInputs(source, dataset, model, device, context)
     return PictureInputs(source, dataset, device)
 
 
-def raw_example(source: Path, dataset: Dataset, samples: Iterable[int]) -> dict[str, torch.Tensor]:
+def raw_example(
+    source: Path,
+    dataset: Dataset,
+    model: nn.Module,
+    samples: Iterable[int],
+    context: str | None = None,
+) -> dict[str, torch.Tensor]:
     """Samples as a user gives them to a classifier: pictures, or sounds of their median length,
-    longer ones cut and shorter ones followed by silence."""
+    longer ones cut and shorter ones followed by silence. `model` is changed as by `inputs_of`."""
     if dataset.modality == "image":
         look, side = Look.of(source), Look.of(source).size
         pictures = [dataset.image(i).resize((side, side)) for i in samples]
         return {"pixel_values": look.tensor(np.stack([np.asarray(p) for p in pictures]))}
-    rate, prepare = sound_processor(source)
-    clips = prepare([dataset.sound(i, rate) for i in samples])
-    length = int(np.median([len(clip) for clip in clips]))
-    clips = [
-        torch.nn.functional.pad(clip[:length], (0, max(0, length - len(clip)))) for clip in clips
-    ]
-    return {"input_values": torch.stack(clips)}
+    front_end = front_end_of(source, encoder_of(model), context)
+    read = sound_reader(front_end, dataset, source.name)
+    sounds = [read(i) for i in samples]
+    length = int(np.median([len(sound) for sound in sounds]))
+    sounds = [np.pad(sound[:length], (0, max(0, length - len(sound)))) for sound in sounds]
+    return front_end.example(front_end.prepare(sounds))
 
 
 # --- classifiers --------------------------------------------------------------------------------
@@ -117,7 +139,11 @@ def classifier(source: Path, classes: list[str], overrides: Mapping | None = Non
     """The transformers model in `source` with a fresh classification head.
 
     A masked autoencoder continues as a plain ViT, as its authors do. `overrides` are set in the
-    model's configuration (dropout, say). The front end of a speech model is frozen.
+    model's configuration (dropout, say). The convolutions that a speech model begins with are
+    frozen where transformers has them frozen in fine-tuning.
+
+    Raises StrataError for a setting that the model does not have, and for an encoder of sounds for
+    which transformers has no classifier.
     """
     prepare_imports()
     import transformers
@@ -132,18 +158,38 @@ def classifier(source: Path, classes: list[str], overrides: Mapping | None = Non
         config = plain(**{k: v for k, v in shared.items() if k not in ("model_type", *head)})
     config.id2label, config.label2id = head["id2label"], head["label2id"]
     _override(config, overrides or {}, source.name)
-    spoken = hasattr(config, "conv_stride")
-    kind = "AudioClassification" if spoken else "ImageClassification"
+    kind = "AudioClassification" if _is_spoken(config, source.name) else "ImageClassification"
     model = getattr(transformers, f"AutoModelFor{kind}").from_pretrained(
         source,
         config=config,
         local_files_only=True,
         use_safetensors=True,
         ignore_mismatched_sizes=True,
+        dtype=torch.float32,
     )
-    if spoken:
+    if hasattr(model, "freeze_feature_encoder"):
         model.freeze_feature_encoder()
     return model
+
+
+def _is_spoken(config, name: str) -> bool:
+    """Whether a classifier of sounds is made; one that cannot be is refused."""
+    from transformers import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING as CLASSIFIERS
+
+    check_family(config, name)
+    family = family_of(config)
+    if family is None:
+        return False
+    if type(config) not in CLASSIFIERS:
+        raise StrataError(
+            f"{name}: transformers has no classifier around a {config.model_type} encoder, so it "
+            "can be neither fine-tuned nor pruned"
+        )
+    if family.front_end == "whisper" and config.use_weighted_layer_sum:
+        raise StrataError(
+            f"{name}: use_weighted_layer_sum mixes layers that a cut takes out; set it to false"
+        )
+    return True
 
 
 def _override(config, overrides: Mapping, name: str) -> None:
@@ -159,13 +205,28 @@ def head_parameters(model: nn.Module) -> list[nn.Parameter]:
     return [p for p in model.parameters() if id(p) not in encoder]
 
 
+def logits_of(model: nn.Module, passes: Passes) -> torch.Tensor:
+    """What `model` says of the samples of a batch, in their order, (samples, classes) float32.
+
+    Batch norms of an encoder of sounds keep the statistics that they were pretrained with: what is
+    said of a clip does not depend on those beside it.
+    """
+    if family_of(model.config) is not None:
+        for module in model.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+    found = torch.cat([model(**arguments).logits.float() for _, arguments in passes])
+    places = torch.tensor([place for group, _ in passes for place in group])
+    return found[places.argsort().to(found.device)]
+
+
 def accuracy(model: nn.Module, inputs: Inputs, rows: np.ndarray, targets: np.ndarray) -> float:
     """Share of the samples `rows` whose most likely class is their target. Call while `feeding`."""
     right = 0
     with torch.inference_mode():
         for start in range(0, len(rows), _BATCH):
             part = rows[start : start + _BATCH]
-            logits = model(**inputs(part)).logits.float().cpu().numpy()
+            logits = logits_of(model, inputs.passes(part)).cpu().numpy()
             right += int((logits.argmax(axis=1) == targets[part]).sum())
     return right / len(rows)
 
@@ -229,11 +290,11 @@ def train_classifier(
     )
 
     def loss_of(chosen: np.ndarray, draw: torch.Generator) -> torch.Tensor:
-        given = inputs(train[chosen], draw)
+        passes = inputs.passes(train[chosen], draw)
         wanted = torch.from_numpy(targets[train[chosen]])
         inside = around(wanted, draw) if around else nullcontext()
         with inside, mixed(inputs.device, training.precision):
-            logits = model(**given).logits.float()
+            logits = logits_of(model, passes)
         return torch.nn.functional.cross_entropy(logits, wanted.to(logits.device))
 
     def score(split: str) -> float:
