@@ -214,6 +214,105 @@ def save(name, directory):
     for parameter in model.parameters():  # an init of zeros would hide what is read
         if parameter.ndim and float(parameter.detach().abs().max()) == 0:
             torch.nn.init.normal_(parameter, std=0.1)
+    for module in model.modules():  # nor is it seen through convolutions that let nothing pass
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight)
     model.save_pretrained(directory)
     extractor.save_pretrained(directory)
     return directory
+
+
+_CLAP = {
+    "num_mel_bins": 16,
+    "spec_size": 32,
+    "patch_size": 4,
+    "patch_stride": [4, 4],
+    "depths": [1, 1],
+    "num_attention_heads": [2, 2],
+    "hidden_size": 32,
+    "patch_embeds_hidden_size": 16,
+    "window_size": 4,
+    "num_classes": 5,
+    "projection_dim": 16,
+}
+_SPEAKING = {
+    "hidden_size": 16,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "encoder_linear_units": 16,
+    "decoder_linear_units": 16,
+    "encoder_num_attention_heads": 2,
+    "decoder_num_attention_heads": 2,
+}
+_CODEC = {
+    "num_filters": 4,
+    "hidden_size": 16,
+    "codebook_size": 8,
+    "codebook_dim": 16,
+    "num_lstm_layers": 1,
+    "upsampling_ratios": [4, 2],
+}
+_DAC = {
+    "encoder_hidden_size": 8,
+    "downsampling_ratios": [2, 4],
+    "decoder_hidden_size": 16,
+    "n_codebooks": 2,
+    "codebook_size": 8,
+    "codebook_dim": 4,
+}
+_UNIVNET = {
+    "model_in_channels": 4,
+    "model_hidden_channels": 4,
+    "num_mel_bins": 8,
+    "kernel_predictor_hidden_channels": 4,
+}
+_PIANO = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 2, "num_heads": 2, "vocab_size": 30}
+_GEMMA = {
+    "hidden_size": WIDTH,
+    "conf_num_hidden_layers": 2,
+    "conf_num_attention_heads": 2,
+    "input_feat_size": 16,
+    "sscp_conv_channel_size": (4, 4),
+}
+# name: what makes the model, and part of what is told
+REFUSED = {
+    "clap": (
+        lambda: tf.ClapModel(
+            tf.ClapConfig(audio_config=_CLAP, text_config=_BLOCKS | {"vocab_size": 20})
+        ),
+        "a clip has no frames of its own; .* source: arrays",
+    ),
+    "encodec": (lambda: tf.EncodecModel(tf.EncodecConfig(**_CODEC)), "codec of convolutions"),
+    "dac": (lambda: tf.DacModel(tf.DacConfig(**_DAC)), "codec of convolutions"),
+    "univnet": (lambda: tf.UnivNetModel(tf.UnivNetConfig(**_UNIVNET)), "makes sounds"),
+    "fastspeech2_conformer": (
+        lambda: tf.FastSpeech2ConformerModel(tf.FastSpeech2ConformerConfig(**_SPEAKING)),
+        "makes sounds",
+    ),
+    "pop2piano": (
+        lambda: tf.Pop2PianoForConditionalGeneration(tf.Pop2PianoConfig(**_PIANO)),
+        "beats of music",
+    ),
+    "speecht5 (text to speech)": (
+        lambda: tf.SpeechT5ForTextToSpeech(
+            tf.SpeechT5Config(**_SEQ2SEQ, **_CONVOLUTIONS, hidden_size=WIDTH)
+        ),
+        "SpeechT5ForTextToSpeech reads text.* SpeechT5ForSpeechToText is read",
+    ),
+    "gemma3n_audio": (
+        lambda: tf.Gemma3nAudioEncoder(tf.Gemma3nAudioConfig(**_GEMMA)),
+        "how sounds enter a gemma3n_audio model is not known",
+    ),
+    "lasr_encoder": (
+        lambda: tf.LasrEncoder(tf.LasrEncoderConfig(**_BLOCKS, num_mel_bins=16)),
+        "how sounds enter a lasr_encoder model is not known",
+    ),
+    "audioflamingo3_encoder": (
+        lambda: tf.AudioFlamingo3Encoder(tf.AudioFlamingo3EncoderConfig(**_TOWER)),
+        "how sounds enter a audioflamingo3_encoder model is not known",
+    ),
+    "pe_audio_encoder": (
+        lambda: tf.PeAudioEncoder(tf.PeAudioEncoderConfig(**_BLOCKS)),
+        "how sounds enter a pe_audio_encoder model is not known",
+    ),
+}
