@@ -109,6 +109,8 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
         ("models/micro-vit/id", "micro-vet", "did you mean 'micro-vit'?"),
         ("models/micro-vit/id", ..., "needs an id"),
         ("models/micro-vit/source", "timm", "needs a revision"),
+        ("models/micro-vit/context", "full", "context is for models of modality audio"),
+        ("models/micro-hubert/context", "own", "'own' should be one of clip, full"),
         ("models/micro-vit-random/base", "vit", "base: unknown model 'vit'"),
         ("models/micro-vit-random/base", "micro-vit-kind", "has a base itself"),
         ("models/micro-vit-random/base", ..., "base goes with weights: random or finetune"),
@@ -246,6 +248,15 @@ def test_what_a_study_says_itself_stays():
     config = changed("studies/mine", mine | own)
     prepare_config(config, ROOT)
     assert {key: config["studies"]["mine"][key] for key in own} == own
+
+
+def test_twins_and_fine_tuned_models_see_what_their_base_sees():
+    config = changed("models/micro-hubert/context", "full")
+    prepare_config(config, ROOT)
+    models = config["models"]
+    derived = [name for name, entry in models.items() if entry.get("base") == "micro-hubert"]
+    assert derived and all(models[name]["context"] == "full" for name in derived)
+    assert "context" not in models["micro-vit-random"]
 
 
 def test_a_study_of_pruning_needs_something_to_cut():

@@ -84,6 +84,7 @@ def _origin(encoder: Encoder, dataset: Dataset) -> dict:
         "model_sha256": encoder.sha256,
         "dataset_sha256": sha256_of(dataset.directory / "manifest.parquet"),
         "device": encoder.device,
+        "context": encoder.front_end.context if encoder.front_end else None,
     }
 
 
