@@ -1,5 +1,6 @@
 """Every family of sound encoders is read right, or refused in one line."""
 
+import json
 import os
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from sound_models import LAYERS, RATE, READ, REFUSED, SECONDS, WIDTH
 from strata import StrataError
 from strata.compat import prepare_imports
 from strata.models.encoder import load_encoder
+from strata.models.fetching import fetch
 from strata.models.sound_families import FAMILIES, family_of
 from strata.models.twins import random_twin
 
@@ -242,6 +244,25 @@ def test_a_preprocessor_of_another_length_is_told(folder, tmp_path):
         transformers.EncodecFeatureExtractor().save_pretrained(place)
         with pytest.raises(StrataError, match="is for a EncodecFeatureExtractor, the model takes"):
             load_encoder(place, device="cpu")
+
+
+def test_a_model_saved_with_its_whole_processor_is_fetched(folder, tmp_path):
+    place = tmp_path / "in"
+    place.mkdir()
+    for file in ("config.json", "model.safetensors"):
+        (place / file).symlink_to(folder("whisper") / file)
+    alone = json.loads((folder("whisper") / "preprocessor_config.json").read_text())
+    whole = {"processor_class": "WhisperProcessor", "feature_extractor": alone}
+    (place / "processor_config.json").write_text(json.dumps(whole))
+    fetch({"path": str(place), "context": "full"}, tmp_path / "out", log=lambda line: None)
+    encoder, base = (load_encoder(d, device="cpu") for d in (tmp_path / "out", folder("whisper")))
+    clips = base.preprocess(sounds([8000]))
+    assert torch.equal(encoder.preprocess(sounds([8000]))[0], clips[0])
+    assert torch.equal(states_of(encoder, clips)[-1], states_of(base, clips)[-1])
+    (tmp_path / "out" / "processor_config.json").unlink()
+    (tmp_path / "out" / "preprocessor_config.json").write_text("{")
+    with pytest.raises(StrataError, match=r"out: preprocessor_config\.json makes no feature ext"):
+        load_encoder(tmp_path / "out", device="cpu")
 
 
 def test_a_twin_of_whisper_is_another_whisper(folder, tmp_path):

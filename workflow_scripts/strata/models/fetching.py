@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -51,6 +52,7 @@ def fetch(
         found = _copy_local(spec, temporary, mirror, name)
         source, revision = found or _download(spec, downloads, temporary, name, log)
         _safetensors_only(temporary, name)
+        _preprocessor_alone(temporary)
         if "processor" in spec and not (temporary / "preprocessor_config.json").is_file():
             write_sound_processor(temporary, **spec["processor"])
         load_encoder(
@@ -146,6 +148,18 @@ def _safetensors_only(directory: Path, name: str) -> None:
     copies = {key: value.clone().contiguous() for key, value in weights.items()}
     save_file(copies, directory / "model.safetensors", metadata={"format": "pt"})
     pickled.unlink()
+
+
+def _preprocessor_alone(directory: Path) -> None:
+    """Write `preprocessor_config.json` from the file in which transformers keeps all that a model's
+    processor is made of, where the model was saved with its whole processor."""
+    whole, alone = directory / "processor_config.json", directory / "preprocessor_config.json"
+    if alone.is_file() or not whole.is_file():
+        return
+    parts = json.loads(whole.read_text())
+    found = parts.get("feature_extractor") or parts.get("image_processor")
+    if found:
+        alone.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n")
 
 
 def _licence(directory: Path) -> str:

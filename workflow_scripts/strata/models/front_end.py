@@ -143,8 +143,8 @@ def sound_reader(front_end: FrontEnd, dataset: Dataset, name: str) -> Callable[[
 def feature_extractor(directory: Path, wanted: Sequence[str]):
     """transformers' feature extractor of a folder, without what would be left to chance.
 
-    Raises StrataError without a `preprocessor_config.json` for sounds, or for one of another kind
-    than the network (`wanted` are names of classes) needs.
+    Raises StrataError without a `preprocessor_config.json` for sounds, for one that cannot be read,
+    or for one of another kind than the network needs (`wanted` are names of classes).
     """
     prepare_imports()
     from transformers import AutoFeatureExtractor
@@ -153,7 +153,13 @@ def feature_extractor(directory: Path, wanted: Sequence[str]):
         raise StrataError(
             f"{directory.name}: no preprocessor_config.json; it names the sample rate"
         )
-    processor = AutoFeatureExtractor.from_pretrained(directory, local_files_only=True)
+    try:
+        processor = AutoFeatureExtractor.from_pretrained(directory, local_files_only=True)
+    except (OSError, ValueError, ImportError, TypeError) as error:
+        raise StrataError(
+            f"{directory.name}: preprocessor_config.json makes no feature extractor: "
+            f"{' '.join(str(error).split())[:200]}"
+        ) from None
     if getattr(processor, "sampling_rate", None) is None:
         raise StrataError(f"{directory.name}: preprocessor_config.json has no sampling_rate")
     if type(processor).__name__ not in wanted:
