@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from strata.activations.shapes import channels_first, tensor_of, tokens_before_patches
 from strata.errors import StrataError
 from strata.models.inference import mixed
 from strata.models.speech import frame_counts, frame_span
@@ -38,7 +39,10 @@ class Recorder:
         self.encoder, self.pool, self.pieces, self.precision = encoder, pool, pieces, precision
         self.done = 0  # samples of earlier batches
         self.frames: list[int] | None = None
+        self.batch = 0  # samples of the present batch
+        self.picture = (1, 1)  # their height and width in pixels
         self.pooled: dict[str, torch.Tensor] = {}
+        self.class_tokens: dict[str, torch.Tensor] = {}
         self.pooled_pieces: dict[str, torch.Tensor] = {}
 
     def __enter__(self) -> Recorder:
@@ -53,28 +57,49 @@ class Recorder:
             handle.remove()
 
     def _hook(self, name: str):
-        def keep(module, inputs, output) -> None:
-            states = (output if hasattr(output, "ndim") else output[0]).float()
-            self.pooled[name] = self._pool(states)
-            if self.pieces is not None:
-                self.pooled_pieces[name] = _means(states, *self._spans())
+        return lambda module, inputs, output: self._keep(name, output)
 
-        return keep
+    def _keep(self, name: str, output) -> None:
+        """Pool what a layer has put out."""
+        where = f"{self.encoder.name}: layer {name}"
+        if name in self.pooled:
+            raise StrataError(
+                f"{where} runs more than once in a forward pass; name other modules under layers:"
+            )
+        states = tensor_of(output, self.batch, where).float()
+        self.pooled[name] = self._pool(name, states, where)
+        if self.pieces is not None:
+            self.pooled_pieces[name] = _means(states, *self._spans())
 
-    def _pool(self, states: torch.Tensor) -> torch.Tensor:
+    def _pool(self, name: str, states: torch.Tensor, where: str) -> torch.Tensor:
         """(batch, features) of a layer's output: tokens (batch, tokens, features) or a map."""
+        if states.ndim == 2:
+            return states
         if states.ndim == 4:
             if self.pool == "cls":
-                raise StrataError(
-                    f"{self.encoder.name}: pool: cls on a convolutional map; use spatial_mean"
-                )
-            return states.mean(dim=(2, 3))
+                raise StrataError(f"{where}: pool: cls on a convolutional map; use spatial_mean")
+            last = self.encoder.channels_last
+            return channels_first(states, self.picture, last, where).mean(dim=(2, 3))
+        if self.frames is not None:
+            return self._pool_frames(states)
+        before = tokens_before_patches(states.shape[1], self.picture, self.encoder, where)
+        if before and self.encoder.has_class_token:
+            self.class_tokens[name] = states[:, 0]
+        elif self.pool == "cls":
+            raise StrataError(
+                f"{where}: pool: cls, but its {states.shape[1]} tokens are patches alone: the "
+                "class token enters later; use mean, or name the layers that have it under layers:"
+            )
+        if self.pool == "cls":
+            return states[:, 0]
+        patches = states[:, before : states.shape[1] - self.encoder.n_suffix_tokens]
+        return patches.mean(dim=1) if patches.shape[1] else states[:, 0]
+
+    def _pool_frames(self, states: torch.Tensor) -> torch.Tensor:
         if self.pool == "cls" or (self.pool == "auto" and self.encoder.has_class_token):
             return states[:, 0]
-        if self.frames is not None:
-            places = range(len(self.frames))
-            return _means(states, places, [(0, length) for length in self.frames])
-        return states[:, self.encoder.n_prefix_tokens :].mean(dim=1)
+        places = range(len(self.frames))
+        return _means(states, places, [(0, length) for length in self.frames])
 
     def _spans(self) -> tuple[list[int], list[tuple[int, int]]]:
         """The clip of the batch and the frames of each labelled piece."""
@@ -93,10 +118,27 @@ class Recorder:
 
         if self.encoder.rate is not None:
             self.frames = frame_counts(self.encoder.module.config, batch)
+        else:
+            self.picture = tuple(batch.shape[-2:])
+        self.batch = len(batch)
+        for kept in (self.pooled, self.class_tokens, self.pooled_pieces):
+            kept.clear()
         with torch.inference_mode(), mixed(self.encoder.device, self.precision):
             self.encoder.forward(batch)
         self.done += len(batch)
-        found = [*self.pooled.values(), *self.pooled_pieces.values()]
+        names = self.encoder.layer_names  # modules may run in another order than they are named
+        idle = [name for name in names if name not in self.pooled]
+        if idle:
+            raise StrataError(
+                f"{self.encoder.name}: layer {idle[0]} does not run in a forward pass; name other "
+                "modules under layers:"
+            )
+        # A class token that enters later is read nowhere, lest layers be read in different ways.
+        everywhere = self.pool == "auto" and len(self.class_tokens) == len(names)
+        pooled = self.class_tokens if everywhere else self.pooled
+        found = [pooled[name] for name in names]
+        if self.pieces is not None:
+            found += [self.pooled_pieces[name] for name in names]
         return [states.float().cpu().numpy() for states in found]
 
 

@@ -68,6 +68,11 @@ def check_model(name: str, entry: Mapping, config: Mapping) -> None:
         raise StrataError(f"config, {where}: needs an id (or a path to a local folder)")
     elif entry["source"] != "zoo" and "path" not in entry and "revision" not in entry:
         raise StrataError(f"config, {where}: needs a revision, the commit to pin")
+    if "size" in entry and entry.get("preprocess", "own") != "imagenet":
+        raise StrataError(
+            f"config, {where}: size goes with preprocess: imagenet; own has the size that the "
+            "model's configuration says"
+        )
     if "finetune" in entry:
         task = entry["finetune"]
         check_known(task["dataset"], config["datasets"], f"{where}: finetune: dataset", "data set")

@@ -53,7 +53,8 @@ def fetch(
         _safetensors_only(temporary, name)
         if "processor" in spec and not (temporary / "preprocessor_config.json").is_file():
             write_sound_processor(temporary, **spec["processor"])
-        load_encoder(temporary, device="cpu", layers=spec.get("layers"))
+        reading = {key: spec[key] for key in ("layers", "preprocess", "size") if key in spec}
+        load_encoder(temporary, device="cpu", **reading)
         card = {
             "name": name,
             "source": source,

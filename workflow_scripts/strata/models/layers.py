@@ -12,19 +12,24 @@ if TYPE_CHECKING:
 
 # Parameters that stand before the patches in a token sequence, in timm's and transformers' names.
 CLASS_TOKENS = ("cls_token", "class_embedding")
-
-
+# Those that stand behind the patches.
+SUFFIX_TOKENS = ("detection_tokens",)
 _OTHER_TOKENS = ("reg_token", "register_tokens", "dist_token", "distillation_token")
 
 
 def prefix_tokens(module: nn.Module) -> dict[str, int]:
-    """Number of class, register and distillation tokens, by the parameter's own name."""
+    """Number of class, register, distillation and detection tokens, by the parameter's own name."""
     named = {name.split(".")[-1]: value for name, value in module.named_parameters()}
     return {
         name: named[name].shape[-2] if named[name].ndim > 1 else 1
-        for name in (*CLASS_TOKENS, *_OTHER_TOKENS)
+        for name in (*CLASS_TOKENS, *_OTHER_TOKENS, *SUFFIX_TOKENS)
         if name in named
     }
+
+
+def maps_channels_last(module: nn.Module) -> bool:
+    """Whether a network says that its maps are (batch, height, width, channels)."""
+    return getattr(module, "output_fmt", "NCHW") == "NHWC"
 
 
 def timm_layers(module: nn.Module) -> dict[str, nn.Module]:
@@ -75,10 +80,12 @@ def chosen_layers(
         if not found:
             raise StrataError(f"{name}: no layers found; name the modules under layers:")
         return found
-    chosen = {}
+    chosen: dict[str, nn.Module] = {}
     for layer in layers:
         try:
             path = list(found)[layer] if isinstance(layer, int) else layer
+            if path in chosen:
+                raise StrataError(f"{name}: layers: {layer!r} is named twice ({path})")
             chosen[path] = module.get_submodule(path)
         except (AttributeError, IndexError):
             known = ", ".join(found)

@@ -140,6 +140,7 @@ def classifier(source: Path, classes: list[str], overrides: Mapping | None = Non
         local_files_only=True,
         use_safetensors=True,
         ignore_mismatched_sizes=True,
+        dtype=torch.float32,
     )
     if spoken:
         model.freeze_feature_encoder()
