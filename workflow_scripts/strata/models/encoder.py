@@ -204,4 +204,3 @@ def _forward(module: nn.Module, config: dict) -> Callable:
         return call(pixels, noise=noise.expand(len(pixels), -1))
 
     return unmasked
-
