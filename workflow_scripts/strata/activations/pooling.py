@@ -66,7 +66,7 @@ class Recorder:
             raise StrataError(
                 f"{where} runs more than once in a forward pass; name other modules under layers:"
             )
-        states = tensor_of(output, self.batch, where).float()
+        states = tensor_of(output, self.batch, self.encoder.n_prefix_tokens, where).float()
         self.pooled[name] = self._pool(name, states, where)
         if self.pieces is not None:
             self.pooled_pieces[name] = _means(states, *self._spans())
@@ -74,7 +74,7 @@ class Recorder:
     def _pool(self, name: str, states: torch.Tensor, where: str) -> torch.Tensor:
         """(batch, features) of a layer's output: tokens (batch, tokens, features) or a map."""
         if states.ndim == 2:
-            return states
+            return states.clone()  # what comes later may change it in place
         if states.ndim == 4:
             if self.pool == "cls":
                 raise StrataError(f"{where}: pool: cls on a convolutional map; use spatial_mean")
@@ -84,16 +84,17 @@ class Recorder:
             return self._pool_frames(states)
         before = tokens_before_patches(states.shape[1], self.picture, self.encoder, where)
         if before and self.encoder.has_class_token:
-            self.class_tokens[name] = states[:, 0]
+            class_token = states[:, : self.encoder.n_class_tokens].mean(dim=1)
+            self.class_tokens[name] = class_token
+            if self.pool == "cls":
+                return class_token
         elif self.pool == "cls":
             raise StrataError(
                 f"{where}: pool: cls, but its {states.shape[1]} tokens are patches alone: the "
                 "class token enters later; use mean, or name the layers that have it under layers:"
             )
-        if self.pool == "cls":
-            return states[:, 0]
         patches = states[:, before : states.shape[1] - self.encoder.n_suffix_tokens]
-        return patches.mean(dim=1) if patches.shape[1] else states[:, 0]
+        return patches.mean(dim=1) if patches.shape[1] else states.mean(dim=1)
 
     def _pool_frames(self, states: torch.Tensor) -> torch.Tensor:
         if self.pool == "cls" or (self.pool == "auto" and self.encoder.has_class_token):

@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 _WAY_OUT = "name other modules under layers:"
 
 
-def tensor_of(output: Any, batch: int, where: str) -> torch.Tensor:
+def tensor_of(output: Any, batch: int, prefix: int, where: str) -> torch.Tensor:
     """The states in a layer's output: its first tensor with a row per sample of the batch.
 
-    An output is a tensor, or a tuple, dictionary or dataclass of them, as transformers' are. A list
-    of several is that of a network with several branches, none of which stands for the layer.
+    An output is a tensor, or a tuple, dictionary or dataclass of them, as transformers' are. A map
+    and `prefix` tokens beside it are put together to tokens (batch, tokens, features).
 
-    Raises StrataError where no tensor or more than one of a list will do.
+    Raises StrataError where no tensor will do, or where several stand for several branches of the
+    network.
     """
+    import torch
+
     tensors = list(_tensors(output))
     fitting = [tensor for tensor in tensors if tensor.ndim > 1 and len(tensor) == batch]
     if not fitting:
@@ -30,12 +33,16 @@ def tensor_of(output: Any, batch: int, where: str) -> torch.Tensor:
         raise StrataError(
             f"{where} puts out {shapes} for a batch of {batch}: no row per sample; {_WAY_OUT}"
         )
-    if isinstance(output, list) and len(fitting) > 1:
+    # A tuple of two is the states and something about them.
+    if len(fitting) > (1 if isinstance(output, list) else 2):
         raise StrataError(f"{where} puts out {len(fitting)} branches; {_WAY_OUT}")
-    if fitting[0].ndim > 4:
-        shape = tuple(fitting[0].shape)
+    states, *beside = fitting
+    if states.ndim > 4:
+        shape = tuple(states.shape)
         raise StrataError(f"{where} puts out {shape}: neither tokens nor a map; {_WAY_OUT}")
-    return fitting[0]
+    if states.ndim == 4 and beside and beside[0].ndim == 3 and beside[0].shape[1] == prefix > 0:
+        return torch.cat([beside[0], states.flatten(2).transpose(1, 2)], dim=1)
+    return states
 
 
 def _tensors(output: Any) -> Iterator[torch.Tensor]:
@@ -45,8 +52,7 @@ def _tensors(output: Any) -> Iterator[torch.Tensor]:
     if isinstance(output, Mapping):
         output = list(output.values())
     for part in output if isinstance(output, (tuple, list)) else ():
-        if hasattr(part, "ndim"):
-            yield part
+        yield from _tensors(part)
 
 
 def channels_first(

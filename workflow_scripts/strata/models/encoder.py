@@ -44,7 +44,8 @@ class Encoder:
     `layers` maps a layer's name (its path in the module) to the module whose output is recorded;
     `preprocess` turns PIL pictures into a tensor (batch, 3, height, width), or sounds (samples,)
     into a list of tensors; `n_prefix_tokens` counts the class and register tokens before the
-    patches, `n_suffix_tokens` those behind them; `channels_last` says that maps are (batch, height,
+    patches, the first `n_class_tokens` of which are read as one by their mean, and
+    `n_suffix_tokens` those behind them; `channels_last` says that maps are (batch, height,
     width, channels); `rate` is the sample rate in Hz that a speech model wants, None for an image
     model.
     """
@@ -59,6 +60,7 @@ class Encoder:
     device: str
     sha256: str
     rate: int | None = None
+    n_class_tokens: int = 1
     n_suffix_tokens: int = 0
     channels_last: bool = False
 
@@ -156,6 +158,7 @@ def load_encoder(
         device=device,
         sha256=sha256_of(directory / "model.safetensors"),
         rate=rate,
+        n_class_tokens=max((prefix.get(name, 1) for name in CLASS_TOKENS), default=1),
         n_suffix_tokens=sum(n for name, n in prefix.items() if name in SUFFIX_TOKENS),
         channels_last=maps_channels_last(module),
     )

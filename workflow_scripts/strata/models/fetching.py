@@ -6,13 +6,14 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from strata.data.files import sha256_of
 from strata.errors import StrataError
 from strata.models.building import one_line
 from strata.models.cards import MODEL_FILES, count_parameters, write_card
-from strata.models.encoder import load_encoder
+from strata.models.encoder import Encoder, load_encoder
 from strata.models.speech import write_sound_processor
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that a repository has
@@ -24,6 +25,7 @@ def fetch(
     *,
     mirror: str | None = None,
     name: str = "",
+    check: Callable[[Encoder, Mapping], None] | None = None,
     log: Callable[[str], None] = print,
 ) -> dict:
     """Put a model into `directory`, ready to load offline, and return its card.
@@ -32,7 +34,8 @@ def fetch(
     mirror is a folder that has it, else from the hub at `spec["revision"]`. Only safetensors are
     kept; where a repository has none, its `pytorch_model.bin` is read with `weights_only` and
     written as safetensors. `spec["processor"]` (`sampling_rate`, `do_normalize`) says how sounds
-    are prepared where a speech model's repository does not.
+    are prepared where a speech model's repository does not. `check` is called with the encoder,
+    loaded as `spec` says, and with `spec` before anything lies in `directory`.
 
     What came from the hub before a failure is kept beside `directory`, and a second call goes on
     from there. The card's revision is the commit, also where the specification names a branch.
@@ -54,7 +57,9 @@ def fetch(
         if "processor" in spec and not (temporary / "preprocessor_config.json").is_file():
             write_sound_processor(temporary, **spec["processor"])
         reading = {key: spec[key] for key in ("layers", "preprocess", "size") if key in spec}
-        load_encoder(temporary, device="cpu", **reading)
+        encoder = load_encoder(temporary, device="cpu", **reading)
+        if check is not None:
+            check(replace(encoder, name=name or encoder.name), spec)
         card = {
             "name": name,
             "source": source,
