@@ -177,8 +177,8 @@ def _picture_forward(module: nn.Module, config: dict, size: int | None, name: st
             forward(torch.zeros(1, 3, size, size, device=device))
     except (RuntimeError, ValueError, AssertionError) as error:
         raise StrataError(
-            f"{name}: cannot take pictures of {size} pixels: {one_line(error)}; set size: "
-            f"{input_size(config)}, for which it was made, or preprocess: own"
+            f"{name}: cannot be run on pictures of {size} pixels: {one_line(error)}; it was made "
+            f"for size: {input_size(config)}"
         ) from None
     return forward
 
