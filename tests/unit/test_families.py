@@ -56,7 +56,7 @@ def own_states(encoder, batch, library):
             found = module(pixel_values=batch, output_hidden_states=True, **extra)
             states = getattr(found, "hidden_states", None) or []
             if type(module).__name__ == "SwiftFormerModel":
-                states = states[::2]  # others are those of the patches embedded anew
+                states = states[1::2]  # others are those of the patches embedded anew
             return states[-len(encoder.layers) :]
         if not hasattr(module, "forward_intermediates"):
             return []
