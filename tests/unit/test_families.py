@@ -29,7 +29,7 @@ PREFIX = {
 CHANNELS_LAST = ("SAM",)
 # The library gives no states for each layer of these, or other ones: PVT's before its blocks.
 UNCOMPARED = {
-    "transformers": ["DETR", "EfficientNet", "GLPN", "PoolFormer", "PVT"],
+    "transformers": ["DETR", "GLPN", "PoolFormer", "PVT"],
     "timm": ["CoaT-Lite", "EfficientNet", "GhostNet", "Hiera", "MobileNet V3", "Twins-PCPVT"],
 }  # fmt: skip
 

@@ -174,15 +174,23 @@ def _last_width(module, config) -> int | None:
 
 
 def _check_tokens(
-    encoder: Encoder, seen: dict[str, torch.Tensor], picture, pool: str, chosen: bool
+    encoder: Encoder,
+    seen: dict[str, torch.Tensor],
+    picture: tuple[int, int],
+    pool: str,
+    chosen: bool,
 ) -> None:
-    """Tokens before and behind the patches, by what is alike for all pictures at the entrance."""
+    """Tokens that enter the first layer, and those that leave each."""
+    entering = seen.pop("entering", None)
+    if entering is not None and pool == "auto" and not chosen:
+        _check_entrance(encoder, entering.float(), picture)
     for name, states in seen.items():
-        if name != "entering":
+        if not chosen:
             _check_count(encoder, name, states.shape[1], picture)
-    if "entering" not in seen or pool != "auto" or chosen:
-        return
-    states = seen["entering"].float()
+
+
+def _check_entrance(encoder: Encoder, states: torch.Tensor, picture: tuple[int, int]) -> None:
+    """Tokens before and behind the patches, by what is alike for all pictures at the entrance."""
     alike = ((states - states[:1]).abs().amax(dim=(0, 2)) == 0).tolist()
     n = len(alike)
     before = next((place for place, same in enumerate(alike) if not same), n)
