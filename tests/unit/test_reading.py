@@ -1,6 +1,7 @@
 """Faults of reading an encoder, each a kind: dtype, order, axes, class token, size; the checks."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +25,8 @@ from strata.models.twins import random_twin
 
 prepare_imports()
 import transformers  # noqa: E402 - after prepare_imports
+
+ZOO = Path(__file__).parents[2] / "resources/zoo"
 
 
 def halve(folder):
@@ -289,7 +292,7 @@ def test_a_size_that_a_network_cannot_take_is_told(tmp_path):
         load_encoder(tmp_path / "m", size=128, **options)
     save_transformers("SAM", tmp_path / "sam")
     with pytest.raises(
-        StrataError, match=r"sam: cannot be run on pictures of 40 pixels: .* size: 32"
+        StrataError, match=r"sam: cannot be run on pictures of 40 pixels: .* made for 32: set"
     ):
         load_encoder(tmp_path / "sam", size=40, **options)
     with pytest.raises(StrataError, match="size: 64 goes with preprocess: imagenet"):
@@ -351,7 +354,6 @@ def test_tokens_that_no_parameter_names_are_told(tmp_path):
     encoder = replace(save_small(tmp_path), n_prefix_tokens=0, has_class_token=False)
     with pytest.raises(StrataError, match="has 1 tokens before and 0 behind the patches that are"):
         check_encoder(encoder)
-    encoder.module.config.patch_size = None
     check_encoder(encoder, pool="mean")
 
 
@@ -375,6 +377,13 @@ def test_a_network_of_something_else_is_told(tmp_path):
     ):
         fetch(spec, tmp_path / "m", name="m", check=check_fetched)
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(ZOO.glob("*/model.safetensors")), ids=lambda p: p.parent.name
+)
+def test_the_zoo_passes_the_checks(folder):
+    check_encoder(load_encoder(folder.parent, device="cpu"))
 
 
 # --- layers of transformers -----------------------------------------------------------------------

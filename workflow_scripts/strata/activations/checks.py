@@ -94,7 +94,7 @@ def _record(recorder: Recorder, encoder: Encoder, inputs: Sequence) -> list[np.n
         told = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise StrataError(
             f"{encoder.name}: a {type(encoder.module).__name__} cannot be run on "
-            f"{'sounds' if encoder.rate else 'pictures'} alone: {told}"
+            f"{'sounds' if encoder.rate else 'pictures'} alone: {told}; use a model that can"
         ) from None
 
 
@@ -186,7 +186,7 @@ def _check_tokens(
         _check_entrance(encoder, entering.float(), picture)
     for name, states in seen.items():
         if not chosen:
-            _check_count(encoder, name, states.shape[1], picture)
+            _check_count(encoder, name, states.shape[1], picture, pool)
 
 
 def _check_entrance(encoder: Encoder, states: torch.Tensor, picture: tuple[int, int]) -> None:
@@ -206,8 +206,9 @@ def _check_entrance(encoder: Encoder, states: torch.Tensor, picture: tuple[int, 
         )
 
 
-def _check_count(encoder: Encoder, name: str, n: int, picture: tuple[int, int]) -> None:
-    """Number of tokens of a layer, where all layers have the same patches."""
+def _check_count(encoder: Encoder, name: str, n: int, picture: tuple[int, int], pool: str) -> None:
+    """Number of tokens of a layer, where all layers have the same patches; with a pool of the
+    user's own more of them are no matter."""
     config = getattr(encoder.module, "config", None)
     patch, width = getattr(config, "patch_size", None), getattr(config, "hidden_size", None)
     staged = getattr(config, "depths", None) or not isinstance(width, int)
@@ -215,7 +216,7 @@ def _check_count(encoder: Encoder, name: str, n: int, picture: tuple[int, int]) 
         return
     patches = (picture[0] // patch) * (picture[1] // patch)
     extra = encoder.n_prefix_tokens + encoder.n_suffix_tokens
-    if n not in (patches, patches + extra):
+    if n not in (patches, patches + extra) and not (pool != "auto" and n > patches):
         raise StrataError(
             f"{encoder.name}: layer {name} has {n} tokens for {picture[0]} x {picture[1]} pixels, "
             f"where patches of {patch} make {patches} and {extra} more with class tokens and the "

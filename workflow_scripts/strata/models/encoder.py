@@ -178,7 +178,7 @@ def _picture_forward(module: nn.Module, config: dict, size: int | None, name: st
     except (RuntimeError, ValueError, AssertionError) as error:
         raise StrataError(
             f"{name}: cannot be run on pictures of {size} pixels: {one_line(error)}; it was made "
-            f"for size: {input_size(config)}"
+            f"for {input_size(config)}: set size: to that, unless it takes no pictures at all"
         ) from None
     return forward
 
