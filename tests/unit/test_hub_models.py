@@ -7,6 +7,7 @@ from PIL import Image
 
 from hub import Hub
 from small_models import fetched_models, save_model
+from strata.activations.checks import check_fetched
 from strata.models.encoder import load_encoder
 from strata.models.fetching import fetch
 from strata.models.layers import encoder_of
@@ -28,7 +29,7 @@ def test_a_network_arrives_with_its_weights_and_layers(repository, hub, tmp_path
     spec = ENTRIES[repository]
     if spec["revision"] != "main":
         hub.pin(repository, spec["revision"])
-    card = fetch(spec, tmp_path / "model", name="model", log=str)
+    card = fetch(spec, tmp_path / "model", name="model", check=check_fetched, log=str)
     assert card["source"] == repository and len(card["revision"]) == 40
     assert spec["revision"] in (card["revision"], "main")
     assert card["licence"] == spec.get("licence", "apache-2.0")
