@@ -38,7 +38,6 @@ def states_of(model: Path, clips, context: str, batch: int = 8) -> tuple[list[np
     from strata.models.encoder import load_encoder
 
     encoder = load_encoder(model, device="cpu", context=context)
-    encoder.module.float()
     front_end, layers, kept = encoder.front_end, list(encoder.layers.values()), []
     layers[0].register_forward_pre_hook(lambda module, inputs: kept.append(inputs[0]))
     for layer in layers:

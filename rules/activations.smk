@@ -18,7 +18,7 @@ rule extract_shard:
         code=code("activations/extract_activations.py", "torch"),
         options=lambda wildcards: {
             key: config["models"][wildcards.model][key]
-            for key in ("pool", "layers", "preprocess", "context")
+            for key in ("pool", "layers", "preprocess", "context", "size")
             if key in config["models"][wildcards.model]
         },
         device=config["device"],

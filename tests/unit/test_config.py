@@ -182,6 +182,7 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
             TUNED | {"finetune": {"dataset": "microspeech", "target": "word"}},
             "dataset 'microspeech' is of modality audio, the model of image",
         ),
+        ("models/micro-vit/size", 112, "models: micro-vit: size goes with preprocess: imagenet"),
         (
             "models/micro-vit-kind",
             TUNED | {"finetune": {"dataset": "microworld", "target": "colour"}},

@@ -1,18 +1,22 @@
 """Models from a hub on the loopback: whole, resumed, and every way in which a hub says no."""
 
 import errno
+import json
 import os
 import shutil
 import subprocess
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 import strata.data.download as download
 from hub import Hub, point_to
 from strata import StrataError
 from strata.compat import prepare_imports
+from strata.data.files import sha256_of
 from strata.models.encoder import load_encoder
-from strata.models.fetching import fetch
+from strata.models.fetching import fetch, model_folder
 from strata.models.hub import fetch_repository
 
 prepare_imports()
@@ -136,7 +140,7 @@ def test_a_repository_without_loadable_weights_is_refused(hub, folder, tmp_path)
     other = shutil.copytree(folder, tmp_path / "other")
     (other / "model.safetensors").unlink()
     hub.publish(NAME, other)
-    with pytest.raises(StrataError, match=r"has none of model.safetensors, pytorch_model.bin"):
+    with pytest.raises(StrataError, match=r"has none of model.safetensors, .*pytorch_model.bin"):
         get(tmp_path)
 
 
@@ -211,3 +215,93 @@ def test_a_write_error_is_told_in_one_line(hub, tmp_path, monkeypatch):
     monkeypatch.setattr("strata.models.fetching.shutil.copyfile", full)
     with pytest.raises(StrataError, match=r"m: cannot fetch .*No space left on device"):
         get(tmp_path)
+
+
+# --- weights in several files ---------------------------------------------------------------------
+
+
+def sharded(folder, place, pickled=False):
+    """The network of `folder` with its weights in several files; the files' names."""
+    model = transformers.ViTModel.from_pretrained(folder)
+    model.save_pretrained(place, max_shard_size="8KB")
+    (place / "preprocessor_config.json").write_bytes(
+        (folder / "preprocessor_config.json").read_bytes()
+    )
+    index = place / "model.safetensors.index.json"
+    parts = sorted(place.glob("model-*.safetensors"))
+    assert len(parts) > 2
+    if not pickled:
+        return [part.name for part in parts]
+    for part in parts:
+        torch.save(load_file(part), place / part.name.replace("safetensors", "bin"))
+        part.unlink()
+    told = json.loads(index.read_text())
+    told["weight_map"] = {k: v.replace("safetensors", "bin") for k, v in told["weight_map"].items()}
+    (place / "pytorch_model.bin.index.json").write_text(json.dumps(told))
+    index.unlink()
+    return sorted(set(told["weight_map"].values()))
+
+
+@pytest.mark.parametrize("pickled", [False, True])
+@pytest.mark.parametrize("origin", ["hub", "path", "mirror"])
+def test_weights_in_several_files_become_one(hub, folder, tmp_path, pickled, origin):
+    place = tmp_path / "mirror/models/lab/large"
+    parts = sharded(folder, place, pickled)
+    spec = {"id": "lab/large", "revision": "main"}
+    if origin == "hub":
+        hub.publish("lab/large", place)
+        card = fetch(spec, tmp_path / "m", name="m", log=str)
+        assert all(hub.fetched(part) for part in parts)
+    elif origin == "path":
+        card = fetch({"path": place}, tmp_path / "m", name="m")
+        assert {path.name for path in model_folder(place)} >= set(parts)
+    else:
+        card = fetch(spec, tmp_path / "m", name="m", mirror=str(tmp_path / "mirror"))
+    whole = load_file(folder / "model.safetensors")
+    joined = load_file(tmp_path / "m/model.safetensors")
+    assert joined.keys() == whole.keys()
+    assert all(torch.equal(joined[key], whole[key]) for key in whole)
+    assert card["sha256"] == sha256_of(tmp_path / "m/model.safetensors")
+    assert sorted(path.suffix for path in (tmp_path / "m").iterdir()) == [
+        ".json", ".json", ".json", ".safetensors",
+    ]  # fmt: skip
+
+
+def test_damaged_files_of_weights_are_told(hub, folder, tmp_path):
+    place = tmp_path / "large"
+    first, second, *_ = sharded(folder, place)
+    index = place / "model.safetensors.index.json"
+    right, told = index.read_text(), json.loads(index.read_text())
+    content = (place / second).read_bytes()
+
+    def refused(message, **changes):
+        index.write_text(json.dumps(told | changes) if changes else right)
+        with pytest.raises(StrataError, match=message):
+            fetch({"path": place}, tmp_path / "m", name="m")
+
+    moved = dict.fromkeys(told["weight_map"], first)
+    refused(f"m: {first} lacks .*, which its index says", weight_map=moved)
+    refused("names '../elsewhere', which is not a file beside it", weight_map={"a": "../elsewhere"})
+    refused("is no index", weight_map=3)
+    (place / second).write_bytes(content[:-100])
+    refused(f"m: {second} is damaged")
+    shutil.copyfile(place / first, place / second)
+    refused(f"m: {second} (lacks|also holds)")
+    (place / second).unlink()
+    refused(f"m: its index names {second}, which is not there")
+    hub.publish("lab/large", place)
+    with pytest.raises(StrataError, match=f"index.json names {second}, which it does not have"):
+        fetch({"id": "lab/large", "revision": "main"}, tmp_path / "m", name="m", log=str)
+    (place / second).write_bytes(content)
+    fetch({"path": place}, tmp_path / "m", name="m")
+
+
+def test_a_part_of_the_weights_that_changed_on_its_way_is_refused(hub, folder, tmp_path):
+    _, second, *_ = sharded(folder, tmp_path / "large")
+    commit = hub.publish("lab/large", tmp_path / "large")
+    files = hub.repositories["lab/large"].commits[commit]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hub._checksum", _checksum_of({second: files[second]}))
+        files[second] = files[second][:-1] + bytes([files[second][-1] ^ 1])
+        with pytest.raises(StrataError, match=f"{second}: cannot be fetched; .*sha256 is"):
+            fetch({"id": "lab/large", "revision": "main"}, tmp_path / "m", name="m", log=str)

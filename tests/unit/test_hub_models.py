@@ -7,6 +7,7 @@ from PIL import Image
 
 from hub import Hub
 from small_models import fetched_models, save_model
+from strata.activations.checks import check_fetched
 from strata.models.encoder import load_encoder
 from strata.models.fetching import fetch
 from strata.models.layers import encoder_of
@@ -28,7 +29,7 @@ def test_a_network_arrives_with_its_weights_and_layers(repository, hub, tmp_path
     spec = ENTRIES[repository]
     if spec["revision"] != "main":
         hub.pin(repository, spec["revision"])
-    card = fetch(spec, tmp_path / "model", name="model", log=str)
+    card = fetch(spec, tmp_path / "model", name="model", check=check_fetched, log=str)
     assert card["source"] == repository and len(card["revision"]) == 40
     assert spec["revision"] in (card["revision"], "main")
     assert card["licence"] == spec.get("licence", "apache-2.0")
@@ -38,7 +39,7 @@ def test_a_network_arrives_with_its_weights_and_layers(repository, hub, tmp_path
     depth = 4 if "large" in repository else 3
     assert len(encoder.layers) == (5 if "resnet" in repository else depth)
     assert_same_weights(original, encoder.module)
-    assert_finite(encoder, spec["modality"])
+    assert_finite(encoder, spec)
 
 
 def assert_same_weights(original, loaded):
@@ -51,13 +52,13 @@ def assert_same_weights(original, loaded):
         torch.testing.assert_close(value, there[name], rtol=0, atol=0, msg=name)
 
 
-def assert_finite(encoder, modality):
+def assert_finite(encoder, spec):
     draw = np.random.default_rng(0)
-    if modality == "image":
+    if spec["modality"] == "image":
         picture = Image.fromarray(draw.integers(0, 256, (40, 50, 3), dtype=np.uint8))
         batch = encoder.preprocess([picture])
-        # A ResNet's configuration leaves the size open.
-        side = 224 if "embedder" in encoder.layers else 32
+        # As the paper shows them to all, whatever a network was made for.
+        side = 224 if spec.get("preprocess") == "imagenet" else 32
         assert batch.shape == (1, 3, side, side)
     else:
         assert encoder.rate == 16_000

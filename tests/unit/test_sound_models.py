@@ -12,6 +12,7 @@ import torch
 import sound_models
 from sound_models import LAYERS, RATE, READ, REFUSED, SECONDS, WIDTH
 from strata import StrataError
+from strata.activations.checks import check_encoder
 from strata.compat import prepare_imports
 from strata.models.encoder import load_encoder
 from strata.models.fetching import fetch
@@ -68,6 +69,7 @@ def test_layers_width_and_frames_are_the_models_own_whatever_stands_beside(name,
             load_encoder(folder(name), device="cpu", context=context)
         return
     encoder = load_encoder(folder(name), device="cpu", context=context)
+    check_encoder(encoder)
     front_end = encoder.front_end
     assert len(encoder.layers) == LAYERS and encoder.rate == front_end.rate == RATE
     clips = encoder.preprocess(sounds())
@@ -263,6 +265,20 @@ def test_a_model_saved_with_its_whole_processor_is_fetched(folder, tmp_path):
     (tmp_path / "out" / "preprocessor_config.json").write_text("{")
     with pytest.raises(StrataError, match=r"out: preprocessor_config\.json makes no feature ext"):
         load_encoder(tmp_path / "out", device="cpu")
+
+
+def test_a_half_precision_whisper_computes_in_float32(folder, tmp_path):
+    half = transformers.WhisperForConditionalGeneration.from_pretrained(
+        folder("whisper"), dtype=torch.float16
+    )
+    half.save_pretrained(tmp_path / "half")
+    preprocessor = transformers.AutoFeatureExtractor.from_pretrained(folder("whisper"))
+    preprocessor.save_pretrained(tmp_path / "half")
+    random_twin(tmp_path / "half", tmp_path / "twin", seed=5)
+    for name in ("half", "twin"):
+        encoder = load_encoder(tmp_path / name, device="cpu")
+        assert {p.dtype for p in encoder.module.parameters()} == {torch.float32}
+        check_encoder(encoder)
 
 
 def test_a_twin_of_whisper_is_another_whisper(folder, tmp_path):

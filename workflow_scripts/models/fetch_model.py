@@ -5,6 +5,7 @@ from job import job
 with job(snakemake):
     from pathlib import Path
 
+    from strata.activations.checks import check_fetched
     from strata.models.fetching import fetch
 
     fetch(
@@ -12,4 +13,5 @@ with job(snakemake):
         Path(snakemake.output.card).parent,
         mirror=snakemake.params.mirror,
         name=snakemake.wildcards.model,
+        check=check_fetched,
     )

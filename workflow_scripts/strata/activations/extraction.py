@@ -39,7 +39,8 @@ def extract(
         What one neuron's activation is: "cls" reads the class token; "mean" averages the patch
         tokens, or the frames of a sound without its padding; "spatial_mean" averages a
         convolutional map (or, the same, the patch tokens); "auto" takes the class token where
-        there is one, else the mean. A labelled piece of a sound is the mean of its own frames.
+        every layer has one, else the mean. A labelled piece of a sound is the mean of its own
+        frames.
     batch_size
         Samples per forward pass; halved when the device's memory runs out.
     precision

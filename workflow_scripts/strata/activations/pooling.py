@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from strata.activations.shapes import channels_first, tensor_of, tokens_before_patches
 from strata.errors import StrataError
 from strata.models.inference import mixed
 
@@ -38,7 +39,10 @@ class Recorder:
         self.done = 0  # samples of earlier batches
         self.places: Sequence[int] = ()  # of the clips of a pass, in their batch
         self.frames: list[int] | None = None
+        self.batch = 0  # samples of the present batch
+        self.picture = (1, 1)  # their height and width in pixels
         self.pooled: dict[str, torch.Tensor] = {}
+        self.class_tokens: dict[str, torch.Tensor] = {}
         self.pooled_pieces: dict[str, torch.Tensor] = {}
 
     def __enter__(self) -> Recorder:
@@ -53,31 +57,53 @@ class Recorder:
             handle.remove()
 
     def _hook(self, name: str):
-        def keep(module, inputs, output) -> None:
-            states = (output if hasattr(output, "ndim") else output[0]).float()
-            if self.frames is not None:
-                self._check_frames(name, states)
-            self.pooled[name] = self._pool(states)
-            if self.pieces is not None:
-                frames = self.encoder.front_end.frames(states)
-                self.pooled_pieces[name] = _means(frames, *self._spans())
+        return lambda module, inputs, output: self._keep(name, output)
 
-        return keep
+    def _keep(self, name: str, output) -> None:
+        """Pool what a layer has put out."""
+        where = f"{self.encoder.name}: layer {name}"
+        if name in self.pooled:
+            raise StrataError(
+                f"{where} runs more than once in a forward pass; name other modules under layers:"
+            )
+        states = tensor_of(output, self.batch, self.encoder.n_prefix_tokens, where).float()
+        if self.frames is not None:
+            self._check_frames(name, states)
+        self.pooled[name] = self._pool(name, states, where)
+        if self.pieces is not None:
+            frames = self.encoder.front_end.frames(states)
+            self.pooled_pieces[name] = _means(frames, *self._spans())
 
-    def _pool(self, states: torch.Tensor) -> torch.Tensor:
+    def _pool(self, name: str, states: torch.Tensor, where: str) -> torch.Tensor:
         """(batch, features) of a layer's output: tokens (batch, tokens, features) or a map."""
+        if states.ndim == 2:
+            return states.clone()  # what comes later may change it in place
         if states.ndim == 4:
             if self.pool == "cls":
-                raise StrataError(
-                    f"{self.encoder.name}: pool: cls on a convolutional map; use spatial_mean"
-                )
-            return states.mean(dim=(2, 3))
+                raise StrataError(f"{where}: pool: cls on a convolutional map; use spatial_mean")
+            last = self.encoder.channels_last
+            return channels_first(states, self.picture, last, where).mean(dim=(2, 3))
+        if self.frames is not None:
+            return self._pool_frames(states)
+        before = tokens_before_patches(states.shape[1], self.picture, self.encoder, where)
+        if before and self.encoder.has_class_token:
+            class_token = states[:, : self.encoder.n_class_tokens].mean(dim=1)
+            self.class_tokens[name] = class_token
+            if self.pool == "cls":
+                return class_token
+        elif self.pool == "cls":
+            raise StrataError(
+                f"{where}: pool: cls, but its {states.shape[1]} tokens are patches alone: the "
+                "class token enters later; use mean, or name the layers that have it under layers:"
+            )
+        patches = states[:, before : states.shape[1] - self.encoder.n_suffix_tokens]
+        return patches.mean(dim=1) if patches.shape[1] else states.mean(dim=1)
+
+    def _pool_frames(self, states: torch.Tensor) -> torch.Tensor:
         if self.pool == "cls" or (self.pool == "auto" and self.encoder.has_class_token):
             return states[:, 0]
-        if self.frames is not None:
-            clips, spans = range(len(self.frames)), [(0, length) for length in self.frames]
-            return _means(self.encoder.front_end.frames(states), clips, spans)
-        return states[:, self.encoder.n_prefix_tokens :].mean(dim=1)
+        clips, spans = range(len(self.frames)), [(0, length) for length in self.frames]
+        return _means(self.encoder.front_end.frames(states), clips, spans)
 
     def _spans(self) -> tuple[list[int], list[tuple[int, int]]]:
         """The clip of the batch and the frames of each labelled piece."""
@@ -107,10 +133,31 @@ class Recorder:
             if self.encoder.front_end is not None:
                 found = self._record_sounds(batch)
             else:
-                self.encoder.forward(batch)
-                found = self.pooled.values()
+                self.picture = tuple(batch.shape[-2:])
+                found = self._pass(batch)
         self.done += len(batch)
         return [states.float().cpu().numpy() for states in found]
+
+    def _pass(self, batch: torch.Tensor | list[torch.Tensor]) -> list[torch.Tensor]:
+        """What is recorded in one forward pass: the layers, and the labelled pieces behind them."""
+        self.batch = len(batch)
+        for kept in (self.pooled, self.class_tokens, self.pooled_pieces):
+            kept.clear()
+        self.encoder.forward(batch)
+        names = self.encoder.layer_names  # modules may run in another order than they are named
+        idle = [name for name in names if name not in self.pooled]
+        if idle:
+            raise StrataError(
+                f"{self.encoder.name}: layer {idle[0]} does not run in a forward pass; name other "
+                "modules under layers:"
+            )
+        # A class token that enters later is read nowhere, lest layers be read in different ways.
+        everywhere = self.pool == "auto" and len(self.class_tokens) == len(names)
+        pooled = self.class_tokens if everywhere else self.pooled
+        found = [pooled[name] for name in names]
+        if self.pieces is not None:
+            found += [self.pooled_pieces[name] for name in names]
+        return found
 
     def _record_sounds(self, batch: list[torch.Tensor]) -> list[torch.Tensor]:
         """Clips in the passes that their front end wants, their rows in the order of the batch."""
@@ -122,8 +169,7 @@ class Recorder:
         for self.places in front_end.groups(batch):
             clips = [batch[place] for place in self.places]
             self.frames = front_end.frame_counts(clips)
-            self.encoder.forward(clips)
-            parts.append([*self.pooled.values(), *self.pooled_pieces.values()])
+            parts.append(self._pass(clips))
             order += self.places
             for place in self.places:
                 piece_order += range(first_piece[place], first_piece[place + 1])

@@ -37,6 +37,7 @@ class CutClassifier:
         logging.set_verbosity_error()
         directory = Path(directory)
         options = {"local_files_only": True, "use_safetensors": True, "output_loading_info": True}
+        options |= {"dtype": torch.float32}
         try:
             model, report = AutoModelForImageClassification.from_pretrained(directory, **options)
         except ValueError:  # no classifier of this architecture

@@ -20,12 +20,14 @@ _TEXTS_PER_BATCH = 256
 
 def _load(directory: Path, device: str):
     prepare_imports()
+    import torch
     from transformers import AutoConfig, CLIPModel
 
     config = AutoConfig.from_pretrained(directory, local_files_only=True)
     if config.model_type != "clip":
         raise StrataError(f"{directory.name}: a dissection needs a CLIP, not {config.model_type}")
-    model = CLIPModel.from_pretrained(directory, local_files_only=True, use_safetensors=True)
+    options = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
+    model = CLIPModel.from_pretrained(directory, **options)
     return model.eval().to(device)
 
 

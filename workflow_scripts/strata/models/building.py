@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 from strata.errors import StrataError
@@ -17,21 +18,40 @@ def read_config(directory: Path) -> dict:
     return json.loads((directory / "config.json").read_text())
 
 
-def load_timm(directory: Path):
+def load_timm(directory: Path, size: int | None = None):
+    """The network of a timm folder, in float32; made for pictures of `size` pixels where given.
+
+    A table of positions of another side is resampled as timm does for its own checkpoints.
+    """
     from safetensors.torch import load_file
 
+    weights = load_file(directory / "model.safetensors")
     module = build_timm(directory)
     try:
-        module.load_state_dict(load_file(directory / "model.safetensors"), strict=True)
+        module.load_state_dict(weights, strict=True)
+        if size is not None:
+            module = _timm_of_size(directory, module, weights, size)
     except RuntimeError as error:
+        made = "" if size is None else f", or not pictures of {size} pixels"
         raise StrataError(
-            f"{directory.name}: the weights do not fit config.json: {one_line(error)}"
+            f"{directory.name}: the weights do not fit config.json{made}: {one_line(error)}"
         ) from None
     return module
 
 
-def build_timm(directory: Path):
-    """The architecture of a timm folder, without weights."""
+def _timm_of_size(directory: Path, module, weights: dict, size: int):
+    """The network for pictures of `size` pixels; `module` itself where it takes any."""
+    try:
+        sized = build_timm(directory, img_size=size)
+    except StrataError:
+        return module
+    adapt = getattr(sys.modules[type(module).__module__], "checkpoint_filter_fn", None)
+    sized.load_state_dict(adapt(weights, sized) if adapt else weights, strict=True)
+    return sized
+
+
+def build_timm(directory: Path, **changed):
+    """The architecture of a timm folder, without weights; `changed` arguments come over its own."""
     import timm
 
     config = json.loads((directory / "config.json").read_text())
@@ -41,14 +61,16 @@ def build_timm(directory: Path):
     if config.get("global_pool") is not None:
         arguments["global_pool"] = config["global_pool"]
     try:
-        return timm.create_model(config["architecture"], pretrained=False, **arguments)
-    except (RuntimeError, TypeError) as error:
+        return timm.create_model(config["architecture"], pretrained=False, **arguments | changed)
+    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
         raise StrataError(
             f"{directory.name}: timm cannot build {config['architecture']!r}: {one_line(error)}"
         ) from None
 
 
 def load_transformers(directory: Path):
+    """The encoder of a transformers folder, in float32 whatever its weights are stored in."""
+    import torch
     from transformers import AutoConfig, AutoModel, logging
 
     logging.set_verbosity_error()  # heads that are left out fill the log otherwise
@@ -56,6 +78,7 @@ def load_transformers(directory: Path):
     check_family(config, directory.name)
     extra = {"mask_ratio": 0.0} if config.model_type == "vit_mae" else {}
     options = {"local_files_only": True, "use_safetensors": True, "output_loading_info": True}
+    options |= {"dtype": torch.float32}  # buffers too, some of which are computed when it is built
     try:
         loader = saved_class(config) or AutoModel
         model, report = loader.from_pretrained(directory, **options, **extra)
@@ -81,10 +104,13 @@ def one_line(error: Exception) -> str:
 
 
 def build_transformers(directory: Path):
-    """A model of the class and configuration in `directory`, with fresh weights."""
+    """A model of the class and configuration in `directory`, with fresh weights in float32."""
+    import torch
     import transformers
 
     config = transformers.AutoConfig.from_pretrained(directory, local_files_only=True)
     named = (config.architectures or [""])[0]
     model_class = getattr(transformers, named, None) or saved_class(config)
-    return model_class(config) if model_class else transformers.AutoModel.from_config(config)
+    if model_class:
+        return model_class(config)
+    return transformers.AutoModel.from_config(config, dtype=torch.float32)

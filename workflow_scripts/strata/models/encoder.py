@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strata.compat import prepare_imports
 from strata.data.files import sha256_of
 from strata.errors import StrataError
-from strata.models.building import load_timm, load_transformers, read_config
+from strata.models.building import load_timm, load_transformers, one_line, read_config
 from strata.models.front_end import FrontEnd, sound_reader
 from strata.models.front_ends import front_end_of
 from strata.models.inference import pick_device
 from strata.models.layers import (
     CLASS_TOKENS,
+    SUFFIX_TOKENS,
     chosen_layers,
+    maps_channels_last,
     prefix_tokens,
     timm_layers,
     transformers_layers,
 )
-from strata.models.preprocessing import make_preprocessing
+from strata.models.preprocessing import (
+    IMAGENET_SIZE,
+    check_preprocessing,
+    input_size,
+    make_preprocessing,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,8 +44,10 @@ class Encoder:
     `layers` maps a layer's name (its path in the module) to the module whose output is recorded;
     `preprocess` turns PIL pictures into a tensor (batch, 3, height, width), or sounds (samples,)
     into a list of tensors; `n_prefix_tokens` counts the class and register tokens before the
-    patches; `rate` is the sample rate in Hz that a speech model wants, None for an image model;
-    `front_end` is how sounds enter it, None for an image model.
+    patches, the first `n_class_tokens` of which are read as one by their mean, and
+    `n_suffix_tokens` those behind them; `channels_last` says that maps are (batch, height,
+    width, channels); `rate` is the sample rate in Hz that a speech model wants, and
+    `front_end` how sounds enter it, both None for an image model.
     """
 
     name: str
@@ -51,6 +61,9 @@ class Encoder:
     sha256: str
     rate: int | None = None
     front_end: FrontEnd | None = None
+    n_class_tokens: int = 1
+    n_suffix_tokens: int = 0
+    channels_last: bool = False
 
     @property
     def layer_names(self) -> list[str]:
@@ -79,6 +92,7 @@ def load_encoder(
     device: str = "auto",
     layers: Sequence[str | int] | None = None,
     preprocess: str = "own",
+    size: int | None = None,
     context: str | None = None,
 ) -> Encoder:
     """Load a timm or transformers image or speech model from its folder, without any network.
@@ -91,44 +105,82 @@ def load_encoder(
         encoder's blocks (of speech models without their convolutions), or the stem and stages of
         a ResNet.
     preprocess
-        "own": as the model's configuration says; "imagenet": resize to 256/224 of the input
-        size, centre crop, ImageNet mean and deviation, as "From Colors to Classes" does for all;
-        it means nothing for sounds.
+        "own": as the model's configuration says; "imagenet": resize to 256/224 of `size`, centre
+        crop, ImageNet mean and deviation, as "From Colors to Classes" does for all; it means
+        nothing for sounds.
+    size
+        Side in pixels of what "imagenet" shows (224 by default). A table of positions that was made
+        for another side is interpolated.
     context
         What an encoder of sounds that was trained on clips padded to one length sees: "clip" (also
         None), the clip's own frames; "full", the padded clip (`strata.models.front_ends`).
 
+    Whatever the dtype of the weights on disk, the model computes in float32.
+
     Raises
     ------
     StrataError
-        A file is missing, the weights do not fit the configuration, or a layer does not exist.
+        A file is missing, the weights do not fit the configuration, a layer does not exist, or the
+        model cannot take pictures of `size`.
     """
+    check_preprocessing(preprocess, size)
     directory, device = Path(directory), pick_device(device)
     config = read_config(directory)
     prepare_imports()
-    module = load_timm(directory) if "architecture" in config else load_transformers(directory)
+    shown = IMAGENET_SIZE if preprocess == "imagenet" and size is None else size
+    timm = "architecture" in config
+    module = load_timm(directory, size=shown) if timm else load_transformers(directory)
     module = module.eval().to(device)
-    found = timm_layers(module) if "architecture" in config else transformers_layers(module)
-    prefix = prefix_tokens(module)
+    found = timm_layers(module) if timm else transformers_layers(module)
     front_end = front_end_of(directory, module, context)
     if front_end is not None:
         rate, prepare, forward = front_end.rate, front_end.prepare, front_end.forward
     else:
-        rate, prepare = None, make_preprocessing(directory, config, module, preprocess)
-        forward = _forward(module, config)
+        rate, prepare = None, make_preprocessing(directory, config, module, shown)
+        forward = _picture_forward(module, config, shown, directory.name)
     return Encoder(
         name=directory.name,
         module=module,
         layers=chosen_layers(module, found, layers, directory.name),
         preprocess=prepare,
         forward=forward,
-        n_prefix_tokens=sum(prefix.values()),
-        has_class_token=any(name in prefix for name in CLASS_TOKENS),
         device=device,
         sha256=sha256_of(directory / "model.safetensors"),
         rate=rate,
         front_end=front_end,
+        channels_last=maps_channels_last(module),
+        **_tokens(module),
     )
+
+
+def _tokens(module: nn.Module) -> dict[str, Any]:
+    """What an Encoder says of the tokens before and behind the patches."""
+    named = prefix_tokens(module)
+    return {
+        "n_prefix_tokens": sum(n for name, n in named.items() if name not in SUFFIX_TOKENS),
+        "has_class_token": any(name in named for name in CLASS_TOKENS),
+        "n_class_tokens": max((named.get(name, 1) for name in CLASS_TOKENS), default=1),
+        "n_suffix_tokens": sum(n for name, n in named.items() if name in SUFFIX_TOKENS),
+    }
+
+
+def _picture_forward(module: nn.Module, config: dict, size: int | None, name: str) -> Callable:
+    """How to call the model on pixels; tried on a blank picture where `size` is not its own."""
+    import torch
+
+    forward = _forward(module, config)
+    if size is None or size == input_size(config):
+        return forward
+    device = next(module.parameters()).device
+    try:
+        with torch.inference_mode():
+            forward(torch.zeros(1, 3, size, size, device=device))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise StrataError(
+            f"{name}: cannot be run on pictures of {size} pixels: {one_line(error)}; it was made "
+            f"for {input_size(config)}: set size: to that, unless it takes no pictures at all"
+        ) from None
+    return forward
 
 
 def _forward(module: nn.Module, config: dict) -> Callable:
@@ -137,13 +189,21 @@ def _forward(module: nn.Module, config: dict) -> Callable:
 
     if "architecture" in config:
         return getattr(module, "forward_features", module)
+    side = input_size(config)
+    interpolates = "interpolate_pos_encoding" in signature(module.forward).parameters
+
+    def call(pixels, **options):
+        if interpolates and tuple(pixels.shape[-2:]) != (side, side):
+            options["interpolate_pos_encoding"] = True
+        return module(pixel_values=pixels, **options)
+
     if config["model_type"] != "vit_mae":
-        return lambda pixels: module(pixel_values=pixels)
+        return call
 
     def unmasked(pixels):
         # The order of the noise is the order of the patches: rising noise keeps their places.
-        patches = module.embeddings.patch_embeddings.num_patches
-        noise = torch.arange(patches, device=pixels.device, dtype=torch.float32)
-        return module(pixel_values=pixels, noise=noise.expand(len(pixels), -1))
+        height, width = (length // module.config.patch_size for length in pixels.shape[-2:])
+        noise = torch.arange(height * width, device=pixels.device, dtype=torch.float32)
+        return call(pixels, noise=noise.expand(len(pixels), -1))
 
     return unmasked

@@ -7,16 +7,16 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from strata.data.files import sha256_of
 from strata.errors import StrataError
 from strata.models.building import one_line
 from strata.models.cards import MODEL_FILES, count_parameters, write_card
-from strata.models.encoder import load_encoder
+from strata.models.encoder import Encoder, load_encoder
 from strata.models.front_end import write_sound_processor
-
-_WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that a repository has
+from strata.models.weights import WEIGHTS, gather_weights, weight_files
 
 
 def fetch(
@@ -25,15 +25,18 @@ def fetch(
     *,
     mirror: str | None = None,
     name: str = "",
+    check: Callable[[Encoder, Mapping], None] | None = None,
     log: Callable[[str], None] = print,
 ) -> dict:
     """Put a model into `directory`, ready to load offline, and return its card.
 
     It is taken from `spec["path"]` (a local folder), else from `{mirror}/models/{id}` when the
-    mirror is a folder that has it, else from the hub at `spec["revision"]`. Only safetensors are
-    kept; where a repository has none, its `pytorch_model.bin` is read with `weights_only` and
-    written as safetensors. `spec["processor"]` (`sampling_rate`, `do_normalize`) says how sounds
-    are prepared where a speech model's repository does not.
+    mirror is a folder that has it, else from the hub at `spec["revision"]`. Its weights become one
+    `model.safetensors`, also where they are several files with an index; where a repository has
+    no safetensors, its `pytorch_model.bin` is read with `weights_only`. `spec["processor"]`
+    (`sampling_rate`, `do_normalize`) says how sounds are prepared where a speech model's repository
+    does not. `check` is called with the encoder, loaded as `spec` says, and with `spec`, before
+    anything lies in `directory`.
 
     What came from the hub before a failure is kept beside `directory`, and a second call goes on
     from there. The card's revision is the commit, also where the specification names a branch.
@@ -51,13 +54,15 @@ def fetch(
     try:
         found = _copy_local(spec, temporary, mirror, name)
         source, revision = found or _download(spec, downloads, temporary, name, log)
-        _safetensors_only(temporary, name)
         _preprocessor_alone(temporary)
         if "processor" in spec and not (temporary / "preprocessor_config.json").is_file():
             write_sound_processor(temporary, **spec["processor"])
-        load_encoder(
-            temporary, device="cpu", layers=spec.get("layers"), context=spec.get("context")
-        )
+        reading = {
+            key: spec[key] for key in ("layers", "preprocess", "size", "context") if key in spec
+        }
+        encoder = load_encoder(temporary, device="cpu", **reading)
+        if check is not None:
+            check(replace(encoder, name=name or encoder.name), spec)
         card = {
             "name": name,
             "source": source,
@@ -79,8 +84,8 @@ def fetch(
 
 def model_folder(folder: str | Path) -> list[Path]:
     """The files of a local folder that a model is made of; empty where there is none."""
-    files = (Path(folder) / name for name in (*MODEL_FILES, *_WEIGHTS))
-    return [file for file in files if file.is_file()]
+    files = (Path(folder) / name for name in MODEL_FILES)
+    return [*(file for file in files if file.is_file()), *weight_files(Path(folder))]
 
 
 def _copy_local(
@@ -95,13 +100,15 @@ def _copy_local(
         folder = Path(mirror or "") / "models" / spec["id"]
         if not mirror or not folder.is_dir():
             return None
-    _copy_files(folder, directory)
+    _copy_files(folder, directory, name)
     return str(spec.get("id", folder)), spec.get("revision")
 
 
-def _copy_files(folder: Path, directory: Path) -> None:
-    for file in model_folder(folder):
-        shutil.copyfile(file, directory / file.name)
+def _copy_files(folder: Path, directory: Path, name: str) -> None:
+    for file in MODEL_FILES:
+        if (folder / file).is_file():
+            shutil.copyfile(folder / file, directory / file)
+    gather_weights(folder, directory / "model.safetensors", name)
 
 
 def _download(
@@ -113,9 +120,9 @@ def _download(
     repository, revision = spec["id"], spec["revision"]
     try:
         commit, folder = fetch_repository(
-            repository, revision, MODEL_FILES, downloads, either=_WEIGHTS, log=log
+            repository, revision, MODEL_FILES, downloads, either=WEIGHTS, log=log
         )
-        _copy_files(folder, directory)
+        _copy_files(folder, directory, repository)
     except (OSError, StrataError) as error:
         raise StrataError(
             f"{name}: cannot fetch {repository} at revision {revision}: {one_line(error)}; "
@@ -124,30 +131,6 @@ def _download(
     if commit != revision:
         log(f"{repository}: {revision} is commit {commit}; name that to pin it")
     return repository, commit
-
-
-def _safetensors_only(directory: Path, name: str) -> None:
-    import pickle
-
-    import torch
-    from safetensors.torch import save_file
-
-    pickled = directory / "pytorch_model.bin"
-    if (directory / "model.safetensors").is_file():
-        pickled.unlink(missing_ok=True)
-        return
-    if not pickled.is_file():
-        raise StrataError(f"{name}: it has no model.safetensors; only safetensors are loaded")
-    try:
-        weights = torch.load(pickled, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        raise StrataError(
-            f"{name}: pytorch_model.bin is damaged or holds more than weights, and is not loaded: "
-            f"{one_line(error)[:80]}"
-        ) from None
-    copies = {key: value.clone().contiguous() for key, value in weights.items()}
-    save_file(copies, directory / "model.safetensors", metadata={"format": "pt"})
-    pickled.unlink()
 
 
 def _preprocessor_alone(directory: Path) -> None:

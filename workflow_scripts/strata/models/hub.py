@@ -8,6 +8,7 @@ from pathlib import Path
 
 from strata.data.download import PassingError, RemoteFile, fetch_file, retried, seconds_to_wait
 from strata.errors import StrataError
+from strata.models.weights import shards_of
 
 _PASSING = (408, 429, 500, 502, 503, 504)
 
@@ -22,6 +23,8 @@ def fetch_repository(
     log: Callable[[str], None] = print,
 ) -> tuple[str, Path]:
     """Fetch those of `names` that a hub repository has, and the first of `either` that it has.
+
+    Where that is an index of weights, the files that it names are fetched too.
 
     They lie in `directory/{commit}/`, so that nothing of another commit is mixed in. Each file is
     resumed where an earlier attempt stopped, and gets its name once its checksum holds (sha256 of
@@ -42,15 +45,23 @@ def fetch_repository(
     first = [name for name in either if name in there][:1]
     if either and not first:
         raise StrataError(f"it has none of {', '.join(either)}")
-    wanted = [name for name in names if name in there] + first
     folder = Path(directory) / info.sha
     folder.mkdir(parents=True, exist_ok=True)
-    _check_space(folder, sum(there[name].size or 0 for name in wanted))
     token = get_token()
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    for name in wanted:
-        url = hf_hub_url(repository, name, revision=info.sha)
-        fetch_file(_remote_file(there[name], url), folder, headers=headers, log=log)
+
+    def get(wanted: Sequence[str]) -> None:
+        _check_space(folder, sum(there[name].size or 0 for name in wanted))
+        for name in wanted:
+            url = hf_hub_url(repository, name, revision=info.sha)
+            fetch_file(_remote_file(there[name], url), folder, headers=headers, log=log)
+
+    get([name for name in names if name in there] + first)
+    parts = [part for name in first for part in shards_of(folder / name)]
+    missing = [part for part in parts if part not in there]
+    if missing:
+        raise StrataError(f"its {first[0]} names {missing[0]}, which it does not have")
+    get(parts)
     return info.sha, folder
 
 

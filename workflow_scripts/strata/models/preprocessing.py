@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 PREPROCESSING = ("own", "imagenet")
-
-
+IMAGENET_SIZE = 224  # pixels, in "From Colors to Classes" for all networks
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -32,22 +31,31 @@ def image_processor(directory: Path) -> Callable[[list], torch.Tensor]:
     return lambda pictures: processor(images=pictures, return_tensors="pt")["pixel_values"]
 
 
-def make_preprocessing(
-    directory: Path, config: dict, module: nn.Module, preprocess: str
-) -> Callable[[list], torch.Tensor]:
-    import torch
-
+def check_preprocessing(preprocess: str, size: int | None) -> None:
     if preprocess not in PREPROCESSING:
         raise StrataError(f"preprocess: {preprocess!r} is unknown; use own or imagenet")
-    if preprocess == "own" and "architecture" not in config:
+    if size is not None and preprocess != "imagenet":
+        raise StrataError(
+            f"size: {size} goes with preprocess: imagenet; own takes its size from the model's "
+            "configuration"
+        )
+
+
+def make_preprocessing(
+    directory: Path, config: dict, module: nn.Module, size: int | None
+) -> Callable[[list], torch.Tensor]:
+    """Preprocessing of "imagenet" at `size` pixels; the model's own where that is None."""
+    import torch
+
+    if size is None and "architecture" not in config:
         return image_processor(directory)
-    if preprocess == "own":
+    if size is None:
         from timm.data import create_transform, resolve_data_config
 
         own = config.get("pretrained_cfg") or {}
         transform = create_transform(**resolve_data_config(pretrained_cfg=own, model=module))
     else:
-        transform = _imagenet_transform(input_size(config))
+        transform = _imagenet_transform(size)
     return lambda pictures: torch.stack([transform(picture) for picture in pictures])
 
 

@@ -26,7 +26,8 @@ def random_twin(source: str | Path, directory: str | Path, *, seed: int) -> dict
     if "architecture" in config:
         from safetensors.torch import save_file
 
-        weights = build_timm(source).state_dict()
+        state = build_timm(source).state_dict()
+        weights = {name: value.clone() for name, value in state.items()}  # some share memory
         save_file(weights, directory / "model.safetensors", metadata={"format": "pt"})
     else:
         build_transformers(source).save_pretrained(directory)
