@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from strata.config.entries import check_label_column
 from strata.config.names import suggestion
+from strata.data.arrays import ARRAY_SUFFIXES, array_files
 from strata.data.user_tables import read_header
 from strata.data.words import read_categories, read_concepts
 from strata.errors import StrataError
@@ -89,6 +90,9 @@ def _check_models(study: Mapping, config: Mapping, base: Path) -> None:
     for model in dict.fromkeys([*study["models"], *([study["clip"]] if "clip" in study else [])]):
         entry = config["models"][model]
         entry = config["models"][entry["base"]] if "base" in entry else entry
+        if entry["source"] == "arrays":
+            _check_arrays(model, entry, study.get("probing") or [study["dataset"]], base)
+            continue
         if "path" in entry and not (base / entry["path"]).is_dir():
             raise StrataError(f"config, models: {model}: no folder {base / entry['path']}")
         if entry["source"] != "zoo":
@@ -98,3 +102,18 @@ def _check_models(study: Mapping, config: Mapping, base: Path) -> None:
             shipped = [path.parent.name for path in sorted(folder.parent.glob(f"*/{needed}"))]
             hint = suggestion(entry["id"], shipped)
             raise StrataError(f"config, models: {model}: no {needed} in {folder}{hint}")
+
+
+def _check_arrays(model: str, entry: Mapping, datasets: Iterable[str], base: Path) -> None:
+    """The folders of activations made elsewhere, one for each data set if so they are named."""
+    for dataset in datasets:
+        folder = base / entry["path"].replace("{dataset}", dataset)
+        if not folder.is_dir():
+            raise StrataError(f"config, models: {model}: no folder {folder}")
+        if not array_files(folder):
+            known = ", ".join(ARRAY_SUFFIXES)
+            raise StrataError(f"config, models: {model}: {folder} holds no arrays ({known})")
+        if not (folder / entry["samples"]).is_file():
+            raise StrataError(
+                f"config, models: {model}: samples: no file {folder / entry['samples']}"
+            )

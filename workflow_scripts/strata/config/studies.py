@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from strata.config.entries import check_label_column, check_task
+from strata.config.entries import NO_NETWORK, check_label_column, check_task
 from strata.config.names import check_known, modality_of, names_of
 from strata.errors import StrataError
 
@@ -13,16 +13,21 @@ def check_concepts_study(where: str, study: Mapping, config: Mapping) -> None:
     for dataset in study["probing"]:
         check_known(dataset, config["datasets"], f"{where}: probing", "data set")
         entry = config["datasets"][dataset]
+        if modality_of(entry) == "audio":
+            raise StrataError(
+                f"config, {where}: probing data set {dataset!r} holds sounds, and labels come from "
+                "a CLIP, which sees pictures; take kind: convexity with families for sounds"
+            )
         if modality_of(entry) != "image":
             raise StrataError(f"config, {where}: probing data set {dataset!r} holds no images")
         splits = entry.get("splits", {})
         if study["split"] != "all" and entry["kind"] == "microworld":
             check_known(study["split"], splits, f"{where}: split", "split")
-    for model in [*study["models"], study["clip"]]:
-        key = "clip" if model == study["clip"] and model not in study["models"] else "models"
-        check_known(model, config["models"], f"{where}: {key}", "model")
-        if config["models"][model]["modality"] != "image":
-            raise StrataError(f"config, {where}: {model!r} is a speech model, the data are images")
+    _check_models(where, study, study["probing"][0], config)
+    check_known(study["clip"], config["models"], f"{where}: clip", "model")
+    if config["models"][study["clip"]]["modality"] != "image":
+        raise StrataError(f"config, {where}: clip: {study['clip']!r} is no model of pictures")
+    _check_network(f"{where}: clip", study["clip"], config)
     check_known(
         study["concept_set"], config["concept_sets"], f"{where}: concept_set", "concept set"
     )
@@ -33,6 +38,27 @@ def check_concepts_study(where: str, study: Mapping, config: Mapping) -> None:
         )
     _check_comparisons(where, study)
     _check_sizes(where, study, config)
+
+
+def _check_models(where: str, study: Mapping, dataset: str, config: Mapping) -> None:
+    """Models that are known, and of the modality of what they are to see."""
+    there = modality_of(config["datasets"][dataset])
+    for model in study["models"]:
+        check_known(model, config["models"], f"{where}: models", "model")
+        own = config["models"][model]["modality"]
+        if own != there:
+            kinds = {"image": "a vision model", "audio": "a speech model"}
+            held = {"image": "pictures", "audio": "sounds"}
+            raise StrataError(
+                f"config, {where}: {model!r} is {kinds[own]} (modality: {own}), data set "
+                f"{dataset!r} holds {held[there]}"
+            )
+
+
+def _check_network(where: str, model: str, config: Mapping) -> None:
+    """A model that is to be run has to be one."""
+    if config["models"][model]["source"] == "arrays":
+        raise StrataError(f"config, {where}: {model!r} is arrays: {NO_NETWORK}")
 
 
 def _check_sizes(where: str, study: Mapping, config: Mapping) -> None:
@@ -50,12 +76,13 @@ def _check_sizes(where: str, study: Mapping, config: Mapping) -> None:
 def check_convexity_study(where: str, study: Mapping, config: Mapping) -> None:
     check_known(study["dataset"], config["datasets"], f"{where}: dataset", "data set")
     dataset = config["datasets"][study["dataset"]]
-    if modality_of(dataset) != "image":
-        raise StrataError(f"config, {where}: dataset {study['dataset']!r} holds no images")
-    if study["split"] != "all" and dataset["kind"] == "microworld":
+    if modality_of(dataset) not in ("image", "audio"):
+        raise StrataError(
+            f"config, {where}: dataset {study['dataset']!r} holds neither pictures nor sounds"
+        )
+    if study["split"] != "all" and dataset["kind"] in ("microworld", "microspeech"):
         check_known(study["split"], dataset["splits"], f"{where}: split", "split")
-    for family in study["families"]:
-        check_label_column(f"{where}: families", family, dataset)
+    _check_families(where, study, dataset, config)
     for name in study["triplets"]:
         triplets = names_of(config["datasets"], "triplets")
         check_known(name, triplets, f"{where}: triplets", "set of triplets")
@@ -64,10 +91,7 @@ def check_convexity_study(where: str, study: Mapping, config: Mapping) -> None:
                 f"config, {where}: triplets: {name!r} are about "
                 f"{config['datasets'][name]['images']!r}, the study about {study['dataset']!r}"
             )
-    for model in study["models"]:
-        check_known(model, config["models"], f"{where}: models", "model")
-        if config["models"][model]["modality"] != "image":
-            raise StrataError(f"config, {where}: {model!r} is a speech model, the data are images")
+    _check_models(where, study, study["dataset"], config)
     if not study["families"] and not study["triplets"]:
         raise StrataError(f"config, {where}: needs families, triplets or both")
     if study.get("compare_concepts") and not study["families"]:
@@ -78,6 +102,12 @@ def check_convexity_study(where: str, study: Mapping, config: Mapping) -> None:
     _check_local_images(f"{where}: transforms: local_images", study, config)
     for model, family in study.get("euclidean", {}).get("heads", {}).items():
         check_known(model, study["models"], f"{where}: euclidean: heads", "model of the study")
+        _check_network(f"{where}: euclidean: heads", model, config)
+        if config["models"][model]["modality"] != "image":
+            raise StrataError(
+                f"config, {where}: euclidean: {model!r} is a speech model: sounds have as many "
+                "states as frames, and between different numbers of them there is no straight line"
+            )
         check_known(family, study["families"], f"{where}: euclidean: heads", "family of the study")
     if dataset["kind"] == "microworld":
         share = 1 if study["split"] == "all" else dataset["splits"][study["split"]]
@@ -90,14 +120,35 @@ def check_convexity_study(where: str, study: Mapping, config: Mapping) -> None:
     _check_comparisons(where, study)
 
 
+def _check_families(where: str, study: Mapping, dataset: Mapping, config: Mapping) -> None:
+    """Label columns; of sounds, those of labelled pieces too, where activations have pieces."""
+    from strata.data.microspeech import PIECES
+
+    own_table = "segments" in dataset.get("layout", dataset)  # whose columns its entry does not say
+    for family in study["families"]:
+        if not own_table:
+            check_label_column(f"{where}: families", family, dataset)
+        if dataset["kind"] != "microspeech" or family not in PIECES:
+            continue
+        for model in study["models"]:
+            if config["models"].get(model, {}).get("source") == "arrays":
+                raise StrataError(
+                    f"config, {where}: families: {family!r} labels pieces of sounds, and the "
+                    f"arrays of {model!r} are of whole sounds only"
+                )
+        if study.get("transforms"):
+            raise StrataError(
+                f"config, {where}: families: {family!r} labels pieces of sounds, which transforms "
+                "are not fitted to; leave one of them out"
+            )
+
+
 def check_pruning_study(where: str, study: Mapping, config: Mapping) -> None:
     check_known(study["dataset"], config["datasets"], f"{where}: dataset", "data set")
     dataset = config["datasets"][study["dataset"]]
     if modality_of(dataset) not in ("image", "audio"):
         raise StrataError(f"config, {where}: dataset {study['dataset']!r} holds no samples to show")
-    for family in study["families"]:
-        if "segments" not in dataset.get("layout", dataset):  # whose table has columns of its own
-            check_label_column(f"{where}: families", family, dataset)
+    _check_families(where, study, dataset, config)
     for target, task in study["tasks"].items():
         if "/" in target:
             raise StrataError(
@@ -108,13 +159,9 @@ def check_pruning_study(where: str, study: Mapping, config: Mapping) -> None:
         check_label_column(f"{where}: tasks", target, dataset)
         needed = ("train", "validation", "test")
         check_task(f"{where}: tasks: {target}", task, study["dataset"], dataset, needed)
+    _check_models(where, study, study["dataset"], config)
     for model in study["models"]:
-        check_known(model, config["models"], f"{where}: models", "model")
-        if config["models"][model]["modality"] != modality_of(dataset):
-            raise StrataError(
-                f"config, {where}: {model!r} is of modality {config['models'][model]['modality']}, "
-                f"data set {study['dataset']!r} of {modality_of(dataset)}"
-            )
+        _check_network(f"{where}: models", model, config)
     _check_comparisons(where, study)
     if not study["comparisons"]["pretraining"]:
         raise StrataError(f"config, {where}: models: none is without a base, so none can be cut")

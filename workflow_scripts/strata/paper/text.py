@@ -6,6 +6,7 @@ Numbers stay macros, as in the sections written by hand; what was found is left 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from strata.figures.models import ModelStyle, family_name, of_role
 from strata.paper.latex import escape, macro_name
@@ -27,9 +28,14 @@ def listed(words: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def study_text(name: str, study: Mapping, styles: Mapping[str, ModelStyle]) -> str:
-    """A paragraph on what the study did, and its table as wide as the page allows."""
-    write = {"concepts": _concepts, "convexity": _convexity, "pruning": _pruning}
+def study_text(
+    name: str, study: Mapping, styles: Mapping[str, ModelStyle], modality: str = "image"
+) -> str:
+    """A paragraph on what the study did, and its table as wide as the page allows; `modality` is
+    that of its samples."""
+    heard = modality == "audio"
+    convexity = partial(_convexity, heard=heard)
+    write = {"concepts": _concepts, "convexity": convexity, "pruning": _pruning}
     lines = [write[study["kind"]](name, study, styles)] if study["kind"] in write else []
     about = study["kind"] if study["kind"] == "pruning" else "labels"
     if study["kind"] == "convexity":
@@ -86,18 +92,23 @@ def _concepts(name: str, study: Mapping, styles: Mapping[str, ModelStyle]) -> st
     return text
 
 
-def _convexity(name: str, study: Mapping, styles: Mapping[str, ModelStyle]) -> str:
-    text = f"{_networks(styles)} saw {_data([study['dataset']], 'pictures', study['split'])}."
+def _convexity(
+    name: str, study: Mapping, styles: Mapping[str, ModelStyle], heard: bool = False
+) -> str:
+    verb, what = ("heard", "sounds") if heard else ("saw", "pictures")
+    text = f"{_networks(styles)} {verb} {_data([study['dataset']], what, study['split'])}."
     if study["families"]:
         pairs = (
             "all pairs" if study["pairs"] == "all" else f"{study['pairs']} pairs of each concept"
         )
         text += (
             f" How convex each {listed(map(family_name, study['families']))} is in a layer was "
-            "measured on the graph that joins each picture to its "
+            f"measured on the graph that joins each {what.removesuffix('s')} to its "
             f"\\{macro_name(name, 'n_neighbors')}{{}} nearest neighbors, over {pairs} "
             "\\citep{tetkova2025convex}."
         )
+        if heard:
+            text += " A family that labels pieces of the sounds was measured on these pieces."
     if study["triplets"]:
         sets = " and ".join(
             f"\\emph{{{escape(each)}}} (chance \\{macro_name(name, each, 'chance')}{{}})"
