@@ -1,6 +1,8 @@
 """Activations made elsewhere: whatever their form and order, the same cache as from the network."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+import yaml
 from PIL import Image
 from pyarrow import parquet
 from safetensors.torch import save_file
@@ -18,6 +21,7 @@ from strata.activations.cache import ActivationCache
 from strata.activations.extraction import extract
 from strata.activations.importing import arrays_card, import_arrays, match_rows
 from strata.compat import prepare_imports
+from strata.config.prepare import prepare_config
 from strata.convexity.families import study_convexity
 from strata.data import arrays, open_dataset
 from strata.data.folder import index_folder
@@ -28,6 +32,7 @@ prepare_imports()
 import transformers  # noqa: E402
 
 N = 12
+ROOT = Path(__file__).parents[2]
 
 
 def quiet(line):
@@ -403,3 +408,30 @@ def test_the_card_tells_the_files_and_that_parameters_are_unknown(photos, tmp_pa
     with pytest.raises(StrataError, match="no study that runs has these arrays"):
         arrays_card("mine", spec, [])
     assert importing.array_folder("f/{dataset}/x", "photos", tmp_path) == tmp_path / "f/photos/x"
+
+
+def test_the_page_about_arrays_runs_as_it_is_written(tmp_path, monkeypatch):
+    page = (ROOT / "docs/arrays.md").read_text()
+    program, overlay = (
+        re.search(rf"^```{kind}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL).group(1)
+        for kind in ("python", "yaml")
+    )
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "rules", tmp_path / "rules")
+    values = {"red/dark.png": (51, 0, 0), "red/light.png": (255, 0, 0), "blue/x.png": (0, 0, 102)}
+    for name, color in values.items():
+        Path("data/mine/pictures", name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 40), color).save(Path("data/mine/pictures", name))
+    exec(compile(program, "features.py", "exec"), {"__name__": "features"})
+    overlay = yaml.safe_load(overlay)
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    joined = {key: config[key] | overlay[key] for key in ("datasets", "models", "studies")}
+    config |= overlay | joined
+    prepare_config(config, tmp_path)
+    index_folder(config["datasets"]["pictures"], "pictures")
+    dataset = open_dataset("pictures")
+    import_arrays(config["models"]["mine"], dataset, "own", model="mine", log=quiet)
+    found = ActivationCache("own")
+    assert found.layers == ["colour", "brightness"] and found.index["features"] == [3, 1024]
+    expected = [np.array(values[path]) / 255 for path in dataset.manifest["path"]]
+    np.testing.assert_allclose(found.layer(0), expected, atol=1e-5)
