@@ -196,7 +196,10 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
             "learning needs a split 'train', data set 'oxford_pets_sample' has none",
         ),
         ("studies/convexity/models", ["micro-hubert"], "data set 'microworld' holds pictures"),
-        ("studies/concepts/probing", ["microspeech"], "holds sounds, and labels come from a CLIP"),
+        ("studies/concepts/probing", ["microspeech"], "'micro-vit' is a vision model"),
+        ("studies/concepts/probing", ["microworld", "microspeech"], "are two studies"),
+        ("studies/concepts/probing", ["simulated_observers"], "holds neither pictures nor sounds"),
+        ("studies/concepts/clip", "micro-hubert", "cannot label; take a CLIP for pictures"),
         ("models/micro-vit/samples", "n.csv", "samples means something for source: arrays only"),
     ],
 )

@@ -86,11 +86,15 @@ def rows_of_split(manifest: pd.DataFrame, split: str, name: str) -> np.ndarray:
     return rows
 
 
-def picture_finder(datasets: Sequence[Dataset], split: str) -> Callable[[int], Image]:
-    """Picture of a probing image by its number in the probing set."""
+def picture_finder(
+    datasets: Sequence[Dataset], split: str, draw: Callable[[Dataset, int], Image] | None = None
+) -> Callable[[int], Image]:
+    """Picture of a probing sample by its number in the probing set: `draw(data set, sample)`, or
+    without it the picture that the sample is."""
+    draw = draw or (lambda dataset, sample: dataset.image(sample))
     places = [
         (dataset, int(row))
         for dataset in datasets
         for row in rows_of_split(dataset.manifest, split, dataset.info["name"])
     ]
-    return lambda number: places[number][0].image(places[number][1])
+    return lambda number: draw(*places[number])

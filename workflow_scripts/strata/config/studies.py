@@ -13,20 +13,21 @@ def check_concepts_study(where: str, study: Mapping, config: Mapping) -> None:
     for dataset in study["probing"]:
         check_known(dataset, config["datasets"], f"{where}: probing", "data set")
         entry = config["datasets"][dataset]
-        if modality_of(entry) == "audio":
+        if modality_of(entry) not in ("image", "audio"):
             raise StrataError(
-                f"config, {where}: probing data set {dataset!r} holds sounds, and labels come from "
-                "a CLIP, which sees pictures; take kind: convexity with families for sounds"
+                f"config, {where}: probing data set {dataset!r} holds neither pictures nor sounds"
             )
-        if modality_of(entry) != "image":
-            raise StrataError(f"config, {where}: probing data set {dataset!r} holds no images")
+        if modality_of(entry) != modality_of(config["datasets"][study["probing"][0]]):
+            raise StrataError(f"config, {where}: probing: pictures and sounds are two studies")
         splits = entry.get("splits", {})
-        if study["split"] != "all" and entry["kind"] == "microworld":
+        if study["split"] != "all" and entry["kind"] in ("microworld", "microspeech"):
             check_known(study["split"], splits, f"{where}: split", "split")
     _check_models(where, study, study["probing"][0], config)
     check_known(study["clip"], config["models"], f"{where}: clip", "model")
-    if config["models"][study["clip"]]["modality"] != "image":
-        raise StrataError(f"config, {where}: clip: {study['clip']!r} is no model of pictures")
+    heard = modality_of(config["datasets"][study["probing"][0]]) == "audio"
+    if (config["models"][study["clip"]]["modality"] == "audio") != heard:
+        needed = "a CLAP, of modality audio, for sounds" if heard else "a CLIP for pictures"
+        raise StrataError(f"config, {where}: clip: {study['clip']!r} cannot label; take {needed}")
     _check_network(f"{where}: clip", study["clip"], config)
     check_known(
         study["concept_set"], config["concept_sets"], f"{where}: concept_set", "concept set"

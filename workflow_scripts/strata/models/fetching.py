@@ -13,6 +13,7 @@ from strata.data.files import sha256_of
 from strata.errors import StrataError
 from strata.models.building import one_line
 from strata.models.cards import MODEL_FILES, count_parameters, write_card
+from strata.models.clap import is_clap, load_clap
 from strata.models.encoder import Encoder, load_encoder
 from strata.models.speech import write_sound_processor
 from strata.models.weights import WEIGHTS, gather_weights, weight_files
@@ -55,10 +56,13 @@ def fetch(
         source, revision = found or _download(spec, downloads, temporary, name, log)
         if "processor" in spec and not (temporary / "preprocessor_config.json").is_file():
             write_sound_processor(temporary, **spec["processor"])
-        reading = {key: spec[key] for key in ("layers", "preprocess", "size") if key in spec}
-        encoder = load_encoder(temporary, device="cpu", **reading)
-        if check is not None:
-            check(replace(encoder, name=name or encoder.name), spec)
+        if is_clap(temporary):  # for the labels of a study; its layers are not read
+            load_clap(temporary)
+        else:
+            reading = {key: spec[key] for key in ("layers", "preprocess", "size") if key in spec}
+            encoder = load_encoder(temporary, device="cpu", **reading)
+            if check is not None:
+                check(replace(encoder, name=name or encoder.name), spec)
         card = {
             "name": name,
             "source": source,

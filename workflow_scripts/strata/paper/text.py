@@ -34,8 +34,8 @@ def study_text(
     """A paragraph on what the study did, and its table as wide as the page allows; `modality` is
     that of its samples."""
     heard = modality == "audio"
-    convexity = partial(_convexity, heard=heard)
-    write = {"concepts": _concepts, "convexity": convexity, "pruning": _pruning}
+    concepts, convexity = partial(_concepts, heard=heard), partial(_convexity, heard=heard)
+    write = {"concepts": concepts, "convexity": convexity, "pruning": _pruning}
     lines = [write[study["kind"]](name, study, styles)] if study["kind"] in write else []
     about = study["kind"] if study["kind"] == "pruning" else "labels"
     if study["kind"] == "convexity":
@@ -70,24 +70,32 @@ def _networks(styles: Mapping[str, ModelStyle]) -> str:
     return text
 
 
-def _concepts(name: str, study: Mapping, styles: Mapping[str, ModelStyle]) -> str:
+def _concepts(
+    name: str, study: Mapping, styles: Mapping[str, ModelStyle], heard: bool = False
+) -> str:
+    what = "sounds" if heard else "pictures"
+
     def its(key):
         return f"\\{macro_name(name, key)}{{}}"
 
     text = (
         f"Every neuron of every layer of {_networks(styles)} was labelled with the one of "
         f"{its('concepts')} concepts that describes best what it answers to among "
-        f"{_data(study['probing'], 'pictures', study['split'])}: soft WPMI takes its "
-        f"{its('top_k')} most activating pictures"
+        f"{_data(study['probing'], what, study['split'])}: soft WPMI takes its "
+        f"{its('top_k')} most activating {what}"
     )
     if study["similarities"][0] != "soft_wpmi":
         first = study["similarities"][0].replace("_", " ")
         text = text.partition(": soft WPMI")[0] + f", by {escape(first)}"
     text += f" \\citep{{oikarinen2023clipdissect}}. Counts by layer are in \\autoref{{tab:{name}}}."
+    if heard:
+        text += (
+            " What CLIP does for pictures, a CLAP did for sounds: sounds and words in one space."
+        )
     if study["permutations"]:
         text += (
             f" A label is significant where its score exceeds those of {its('permutations')} "
-            f"permutations of the pictures, at a false discovery rate of {its('alpha')}."
+            f"permutations of the {what}, at a false discovery rate of {its('alpha')}."
         )
     return text
 
