@@ -1,4 +1,6 @@
-"""Studies of convexity of what is neither a picture nor a network: sounds, and arrays."""
+"""Studies of what is neither a picture nor a network: sounds, and arrays."""
+
+import json
 
 import numpy as np
 import pandas as pd
@@ -6,13 +8,15 @@ import pytest
 import yaml
 from PIL import Image
 
+from clap_model import save_clap
 from running import Workflow, planned
 from strata.activations import ActivationCache
 from strata.alignment import odd_one_out_accuracy
 
 N = 12
+WORDS = ["yes", "no", "one", "a man", "a woman"]
 OVERLAY = {
-    "run": ["seen", "heard"],
+    "run": ["seen", "heard", "labelled"],
     "datasets": {
         "photos": {"kind": "folder", "path": "data/photos", "modality": "image"},
         "spoken": {"kind": "microspeech", "speakers": 6, "takes": 1, "seed": 5}
@@ -28,16 +32,24 @@ OVERLAY = {
     "models": {
         "brought": {"source": "arrays", "path": "data/features", "modality": "image"}
         | {"samples": "names.csv", "label": "Brought", "licence": "MIT"},
+        "clap": {"source": "transformers", "path": "data/clap", "modality": "audio"},
     },
+    "concept_sets": {"heard": {"kind": "file", "path": "data/words.txt"}},
     "studies": {
         "seen": {"kind": "convexity", "title": "Seen", "dataset": "photos", "families": ["class"]}
         | {"models": ["brought"], "n_neighbors": 2, "bootstrap": 100, "permutations": 0},
         "heard": {"kind": "convexity", "title": "Heard", "dataset": "spoken", "n_neighbors": 3}
         | {"families": ["word", "speaker", "phoneme"], "triplets": ["judged"]}
         | {"models": ["micro-hubert"], "bootstrap": 100, "permutations": 0},
+        "labelled": {"kind": "concepts", "title": "Labelled", "probing": ["spoken"], "top_k": 5}
+        | {"models": ["micro-hubert"], "clip": "clap", "concept_set": "heard"}
+        | {"categories": "data/kinds.json", "permutations": 20, "bootstrap": 100},
     },
 }
-FILES = ("--configfile", "origins.yaml")
+FIGURES = ("seen_convexity", "heard_convexity", "heard_alignment", "heard_specimen")
+FIGURES += ("labelled_counts", "labelled_neurons_micro-hubert")
+WANTED = (*(f"results/figures/{name}.pdf" for name in FIGURES),)
+WANTED += ("results/paper/generated/numbers.tex", "--configfile", "origins.yaml")
 
 
 def features(classes: list[str]) -> list[np.ndarray]:
@@ -66,7 +78,10 @@ def done(tmp_path_factory) -> Workflow:
         np.save(copy.path(f"data/features/layer{number}.npy"), layer[order])
     table = pd.DataFrame({"path": np.array(names)[order]})
     table.to_csv(copy.path("data/features/names.csv"), index=False)
-    copy("figures", "results/paper/generated/numbers.tex", *FILES)
+    save_clap(copy.path("data/clap"))
+    copy.path("data/words.txt").write_text("\n".join(WORDS))
+    copy.path("data/kinds.json").write_text(json.dumps({"answers": WORDS[:2]}))
+    copy(*WANTED)
     return copy
 
 
@@ -106,18 +121,30 @@ def test_figures_and_text_are_of_sounds(done):
     assert "brought & activations made elsewhere & -- & --" in cards
 
 
+def test_neurons_that_hear_are_labelled(done):
+    table = pd.read_parquet(done.path("results/measures/labelled/labels/micro-hubert.parquet"))
+    assert set(table["concept"]) <= {*WORDS, ""} and len(set(table["concept"])) > 1
+    cache = ActivationCache(done.path("results/activations/spoken/micro-hubert"))
+    row = table[table["layer_index"] == 1].iloc[7]
+    top = np.argsort(-cache.layer(1)[:, row["unit"]], kind="stable")[:5]
+    assert row["images"].split(";")[:5] == [str(number) for number in top]
+    assert done.path("results/figures/labelled_neurons_micro-hubert.pdf").is_file()
+    text = done.path("results/paper/generated/studies.tex").read_text()
+    assert "its \\LabelledTopK{} most activating sounds" in text
+
+
 def test_a_changed_array_is_measured_again(done):
-    assert "Nothing to be done" in done("figures", "--dry-run", *FILES)
+    assert "Nothing to be done" in done("--dry-run", *WANTED)
     file = done.path("data/features/layer1.npy")
     np.save(file, np.load(file) * 2)
-    assert {"import_arrays", "score_convexity"} <= planned(done("figures", "--dry-run", *FILES))
+    assert {"import_arrays", "score_convexity"} <= planned(done("--dry-run", *WANTED))
 
 
 def test_a_row_that_is_missing_stops_the_study_in_one_line(done):
     file = done.path("data/features/names.csv")
     kept = file.read_text()
     file.write_text(kept.replace("a/0.png", "a/00.png"))
-    printed = done("figures", *FILES, expect=1)
+    printed = done(*WANTED, expect=1)
     assert "1 of 12 samples of photos have no row ('a/0.png'); " in printed
     assert "1 names are of no sample of photos ('a/00.png')" in printed
     file.write_text(kept)
