@@ -356,6 +356,7 @@ def test_arrays_are_a_model_of_a_study_that_runs_no_network(tmp_path):
         ("models/features/path", "f/{data}", "path: of what is in braces {dataset} is known only"),
         ("models/features/path", "nowhere/{dataset}", "no folder"),
         ("models/features/samples", "n.csv", "samples: no file"),
+        ("models/features/preprocess", "own", "preprocess is of no meaning with source: arrays"),
         ("models/features/revision", "abc", "revision is of no meaning with source: arrays"),
         ("models/features/n_prefix_tokens", 1, "n_prefix_tokens goes with pool: mean"),
         ("models/features/modality", "audio", "'features' is a speech model (modality: audio), "),
@@ -417,6 +418,7 @@ def test_a_study_of_convexity_takes_sounds_with_their_pieces_and_judgements():
         ("models", ["micro-vit"], "'micro-vit' is a vision model (modality: image), data set"),
         ("split", "tset", "split: unknown split 'tset'; did you mean 'test'?"),
         ("families", ["wrod"], "unknown label column 'wrod'; did you mean 'word'?"),
+        ("n_neighbors", 1200, "n_neighbors is 1200, but there are only 1200 sounds"),
         (
             "euclidean",
             {"heads": {"micro-hubert": "word"}, "pairs": 5, "points": 2, "pictures": 9},
@@ -436,3 +438,29 @@ def test_what_does_not_fit_sounds_is_told_in_one_line(key, value, told):
     with pytest.raises(StrataError, match=re.escape(told)) as caught:
         prepare_config(config, ROOT)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, None),
+        ({"models": ["features"]}, "'phone' labels pieces of sounds, and the arrays of 'features'"),
+        (
+            {
+                "transforms": {"methods": ["naive"], "grid": [1.0], "folds": 2}
+                | {"alpha": 0.1, "temperature": 0.1}
+            },
+            "'phone' labels pieces of sounds, which transforms are not fitted to",
+        ),
+    ],
+)
+def test_pieces_in_a_users_own_table_are_known_before_any_job(tmp_path, change, told):
+    config = with_arrays(tmp_path)
+    (tmp_path / "photos/segments.csv").write_text("path,start,end,phone\na.wav,0,1,x\n")
+    config["datasets"]["photos"] |= {"modality": "audio", "segments": "segments.csv"}
+    config["models"]["features"]["modality"] = config["models"]["mine"]["modality"] = "audio"
+    config["studies"]["mine"] |= {"models": ["mine"], "families": ["breed", "phone"]} | change
+    if told is None:
+        return prepare_config(config, tmp_path)
+    with pytest.raises(StrataError, match=re.escape(told)):
+        prepare_config(config, tmp_path)

@@ -58,7 +58,7 @@ def check_triplets(where: str, entry: Mapping, config: Mapping) -> None:
 
 
 _OF_ARRAYS = ("samples", "n_prefix_tokens", "unknown", "origin")  # keys of no other source
-_OF_NETWORKS = ("id", "revision", "base", "weights", "seed", "finetune", "preprocess", "processor")
+_OF_ALL = ("source", "path", "modality", "label", "licence", "layers", "pool")
 
 
 def check_model(name: str, entry: Mapping, config: Mapping) -> None:
@@ -107,8 +107,8 @@ def _check_arrays(where: str, entry: Mapping) -> None:
     for key in ("path", "samples"):
         if key not in entry:
             raise StrataError(f"config, {where}: source: arrays needs the key {key}")
-    for key in _OF_NETWORKS:
-        if key in entry:
+    for key in entry:
+        if key not in (*_OF_ARRAYS, *_OF_ALL):
             raise StrataError(f"config, {where}: {key} is of no meaning with source: arrays")
     if re.search(r"[{}]", entry["path"].replace("{dataset}", "")):
         raise StrataError(f"config, {where}: path: of what is in braces {{dataset}} is known only")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from strata.config.entries import check_label_column
 from strata.config.names import suggestion
+from strata.config.studies import check_pieces
 from strata.data.arrays import ARRAY_SUFFIXES, array_files
 from strata.data.user_tables import read_header
 from strata.data.words import read_categories, read_concepts
@@ -24,6 +25,7 @@ def check_files(where: str, study: Mapping, config: Mapping, base: Path) -> None
     for name in [*named, *([local["dataset"]] if local else [])]:
         _check_folder(name, config, base)
     _check_labels(where, study, config, base)
+    _check_segments(where, study, config, base)
     _check_models(study, config, base)
 
 
@@ -79,6 +81,17 @@ def _check_labels(where: str, study: Mapping, config: Mapping, base: Path) -> No
                     f"config, {where}: {key}: {tables[0]} has no column {column!r}"
                     f"{suggestion(column, there)}"
                 )
+
+
+def _check_segments(where: str, study: Mapping, config: Mapping, base: Path) -> None:
+    """Families that only the user's table of labelled pieces has."""
+    entry = config["datasets"].get(study.get("dataset"), {})
+    if entry.get("kind") != "folder" or "segments" not in entry:
+        return
+    of_pieces = set(_header(base / entry["path"] / entry["segments"]))
+    if "labels" in entry:
+        of_pieces -= set(_header(base / entry["path"] / entry["labels"]))
+    check_pieces(where, study, of_pieces, config)
 
 
 def _header(table: Path) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from strata.config.entries import NO_NETWORK, check_label_column, check_task
 from strata.config.names import check_known, modality_of, names_of
 from strata.errors import StrataError
+
+_SAMPLES = {"image": "images", "audio": "sounds"}
 
 
 def check_concepts_study(where: str, study: Mapping, config: Mapping) -> None:
@@ -63,15 +65,25 @@ def _check_network(where: str, model: str, config: Mapping) -> None:
 
 
 def _check_sizes(where: str, study: Mapping, config: Mapping) -> None:
-    """Fewer images than top_k, where their number is known beforehand."""
+    """Fewer samples than top_k, where their number is known beforehand."""
     entries = [config["datasets"][name] for name in study["probing"]]
-    if all(entry["kind"] == "microworld" for entry in entries):
-        shares = [1 if study["split"] == "all" else e["splits"][study["split"]] for e in entries]
-        images = sum(round(e["n"] * share) for e, share in zip(entries, shares, strict=True))
-        if images < study["top_k"]:
-            raise StrataError(
-                f"config, {where}: top_k is {study['top_k']}, but there are only {images} images"
-            )
+    sizes = [_known_size(entry, study["split"]) for entry in entries]
+    if None not in sizes and sum(sizes) < study["top_k"]:
+        raise StrataError(
+            f"config, {where}: top_k is {study['top_k']}, but there are only {sum(sizes)} "
+            f"{_SAMPLES[modality_of(entries[0])]}"
+        )
+
+
+def _known_size(entry: Mapping, split: str) -> int | None:
+    """How many samples a split has, where that is known before the data are made."""
+    if entry["kind"] == "microworld":
+        return round(entry["n"] * (1 if split == "all" else entry["splits"][split]))
+    if entry["kind"] == "microspeech" and split == "all":
+        from strata.data.microspeech import COMMANDS, DIGITS
+
+        return entry["speakers"] * entry["takes"] * len(entry.get("words", DIGITS + COMMANDS))
+    return None
 
 
 def check_convexity_study(where: str, study: Mapping, config: Mapping) -> None:
@@ -110,38 +122,37 @@ def check_convexity_study(where: str, study: Mapping, config: Mapping) -> None:
                 "states as frames, and between different numbers of them there is no straight line"
             )
         check_known(family, study["families"], f"{where}: euclidean: heads", "family of the study")
-    if dataset["kind"] == "microworld":
-        share = 1 if study["split"] == "all" else dataset["splits"][study["split"]]
-        images = round(dataset["n"] * share)
-        if study["families"] and study["n_neighbors"] >= images:
-            raise StrataError(
-                f"config, {where}: n_neighbors is {study['n_neighbors']}, but there are only "
-                f"{images} images"
-            )
+    size = _known_size(dataset, study["split"])
+    if size is not None and study["families"] and study["n_neighbors"] >= size:
+        raise StrataError(
+            f"config, {where}: n_neighbors is {study['n_neighbors']}, but there are only "
+            f"{size} {_SAMPLES[modality_of(dataset)]}"
+        )
     _check_comparisons(where, study)
 
 
 def _check_families(where: str, study: Mapping, dataset: Mapping, config: Mapping) -> None:
-    """Label columns; of sounds, those of labelled pieces too, where activations have pieces."""
+    """Label columns; those of labelled pieces of sounds where a table of its own has them."""
     from strata.data.microspeech import PIECES
 
-    own_table = "segments" in dataset.get("layout", dataset)  # whose columns its entry does not say
-    for family in study["families"]:
-        if not own_table:
+    if "segments" not in dataset.get("layout", dataset):  # whose table has columns of its own
+        for family in study["families"]:
             check_label_column(f"{where}: families", family, dataset)
-        if dataset["kind"] != "microspeech" or family not in PIECES:
+    if dataset["kind"] == "microspeech":
+        check_pieces(where, study, PIECES, config)
+
+
+def check_pieces(where: str, study: Mapping, pieces: Iterable[str], config: Mapping) -> None:
+    """Families that label pieces of sounds, where something knows whole sounds only."""
+    for family in study["families"]:
+        if family not in pieces:
             continue
+        told = f"config, {where}: families: {family!r} labels pieces of sounds"
         for model in study["models"]:
             if config["models"].get(model, {}).get("source") == "arrays":
-                raise StrataError(
-                    f"config, {where}: families: {family!r} labels pieces of sounds, and the "
-                    f"arrays of {model!r} are of whole sounds only"
-                )
+                raise StrataError(f"{told}, and the arrays of {model!r} are of whole sounds only")
         if study.get("transforms"):
-            raise StrataError(
-                f"config, {where}: families: {family!r} labels pieces of sounds, which transforms "
-                "are not fitted to; leave one of them out"
-            )
+            raise StrataError(f"{told}, which transforms are not fitted to; leave one of them out")
 
 
 def check_pruning_study(where: str, study: Mapping, config: Mapping) -> None:
