@@ -119,13 +119,17 @@ def arrays_state(wildcards):
 
 def activations_in_studies(wildcards):
     """Activations of a model on the data sets of the studies that run."""
-    studies = [config["studies"][name] for name in config["run"]]
-    names = [
-        name
-        for study in studies
-        if study["kind"] != "published_labels" and wildcards.model in study["models"]
-        for name in (study.get("probing") or [study["dataset"]])
-    ]
+    names = []
+    for study in (config["studies"][name] for name in config["run"]):
+        if (
+            study["kind"] == "published_labels"
+            or wildcards.model not in study["models"]
+        ):
+            continue
+        names += study.get("probing") or [study["dataset"]]
+        local = study.get("transforms", {}).get("local_images")
+        if local and wildcards.model in catalogue.models_of(study, "pretrained"):
+            names.append(local["dataset"])
     return [
         f"results/activations/{name}/{wildcards.model}" for name in dict.fromkeys(names)
     ]

@@ -347,6 +347,14 @@ def test_arrays_are_a_model_of_a_study_that_runs_no_network(tmp_path):
     assert config["studies"]["mine"]["comparisons"]["pretraining"] == ["mine", "features"]
 
 
+def test_arrays_have_to_be_there_of_every_data_set_that_a_study_needs(tmp_path):
+    config = with_arrays(tmp_path)
+    local = {"local_images": "microworld", "methods": ["glocal"], "grid": [1.0], "folds": 2}
+    config["studies"]["mine"]["transforms"] = local | {"alpha": 0.1, "temperature": 0.1}
+    with pytest.raises(StrataError, match=r"models: features: no folder .*features/microworld"):
+        prepare_config(config, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("path", "value", "told"),
     [

@@ -104,7 +104,7 @@ def _check_models(study: Mapping, config: Mapping, base: Path) -> None:
         entry = config["models"][model]
         entry = config["models"][entry["base"]] if "base" in entry else entry
         if entry["source"] == "arrays":
-            _check_arrays(model, entry, study.get("probing") or [study["dataset"]], base)
+            _check_arrays(model, entry, _seen_by(model, study), base)
             continue
         if "path" in entry and not (base / entry["path"]).is_dir():
             raise StrataError(f"config, models: {model}: no folder {base / entry['path']}")
@@ -115,6 +115,15 @@ def _check_models(study: Mapping, config: Mapping, base: Path) -> None:
             shipped = [path.parent.name for path in sorted(folder.parent.glob(f"*/{needed}"))]
             hint = suggestion(entry["id"], shipped)
             raise StrataError(f"config, models: {model}: no {needed} in {folder}{hint}")
+
+
+def _seen_by(model: str, study: Mapping) -> list[str]:
+    """The data sets on which a study needs a model's activations."""
+    local = study.get("transforms", {}).get("local_images")
+    compared = study.get("comparisons", {})
+    fitted = [*compared.get("pretraining", []), *compared.get("convnets", [])]
+    more = [local["dataset"]] if local and model in fitted else []
+    return [*(study.get("probing") or [study["dataset"]]), *more]
 
 
 def _check_arrays(model: str, entry: Mapping, datasets: Iterable[str], base: Path) -> None:
