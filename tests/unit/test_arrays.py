@@ -373,9 +373,9 @@ def test_the_sample_of_a_value_that_is_not_finite_is_the_right_one(photos, tmp_p
     [
         (None, "no such table of samples' names"),
         (b"name\na\n", "no column 'path'; it has name"),
-        (b"path\na\n\xff\n", "unreadable: .*utf-8"),
-        (b"", "unreadable: No columns"),
-        (b'path,x\na,1\n"",2\n', "the name of row 2 is empty"),
+        (b"path\na\n\0\0\xff\n", "no text in UTF-8"),
+        (b"", "the table is empty"),
+        (b'path,x\na,1\n"",2\n', "line 3: column 'path' is empty"),
     ],
 )
 def test_a_table_of_names_that_is_wrong_is_told(tmp_path, content, told):
@@ -391,6 +391,23 @@ def test_names_in_other_forms_are_the_same(tmp_path):
     (tmp_path / "n.txt").write_text("\ufeff" + "\n".join(names), "utf-8")
     for file in ("n.csv", "n.txt"):
         assert arrays.read_names(tmp_path / file, "path") == names
+
+
+def test_names_are_found_as_people_write_them(photos, tmp_path):
+    dataset, cache, _ = photos
+    own = dataset.manifest["path"].tolist()
+    written = [str(dataset.root / own[0]), f"./{own[1]}", own[2].replace("/", "\\")]
+    write_names(tmp_path / "features", [*written, own[3].upper(), *own[4:], "/elsewhere/x.png"])
+    rows = rows_of(cache)[0]
+    np.save(tmp_path / "features/x.npy", np.concatenate([rows, rows[:1]]))
+    with pytest.raises(StrataError, match=r"1 names are of no sample .*'/elsewhere/x\.png'"):
+        import_arrays(SPEC, dataset, tmp_path / "own", model="m", base=tmp_path, log=quiet)
+    spec = SPEC | {"unknown": "skip"}
+    import_arrays(spec, dataset, tmp_path / "own", model="m", base=tmp_path, log=quiet)
+    np.testing.assert_array_equal(ActivationCache(tmp_path / "own").layer(0), rows)
+    write_names(tmp_path / "features", [*own, f"./{own[0]}"])
+    with pytest.raises(StrataError, match="1 names are there twice"):
+        import_arrays(spec, dataset, tmp_path / "own", model="m", base=tmp_path, log=quiet)
 
 
 def test_the_card_tells_the_files_and_that_parameters_are_unknown(photos, tmp_path):

@@ -14,6 +14,7 @@ import numpy as np
 from strata.activations.cache import ActivationCache, CacheWriter
 from strata.data.arrays import ArrayLayer, array_files, array_layers, read_names
 from strata.data.files import sha256_of
+from strata.data.user_tables import Paths
 from strata.errors import StrataError
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ def import_arrays(
         of maps (samples, channels, height, width): "spatial_mean"; `unknown`: "skip" leaves out
         rows whose name is no sample's.
 
-    A sample's name is its path below the data set's root, as its manifest has it; where samples
-    have no path, their number.
+    A sample's name is its path below the data set's root, as its manifest has it, in any of the
+    spellings of `strata.data.user_tables.Paths`; where samples have no path, their number.
 
     Raises
     ------
@@ -60,8 +61,9 @@ def import_arrays(
         are named); what `array_layers` and `read_names` raise.
     """
     folder = array_folder(spec["path"], dataset.info["name"], base)
-    names, found = sample_names(dataset), read_names(folder / spec["samples"], name_column(dataset))
-    where = f"{model}: {folder / spec['samples']}"
+    table, names = folder / spec["samples"], sample_names(dataset)
+    where = f"{model}: {table}"
+    found = _spelled(read_names(table, name_column(dataset), log), dataset)
     rows = match_rows(found, names, where, dataset.info["name"], spec.get("unknown", "refuse"))
     layers = array_layers(folder, spec.get("layers"))
     poolers = [_pooler(layer, len(found), spec, model) for layer in layers]
@@ -80,6 +82,21 @@ def name_column(dataset: Dataset) -> str:
 def sample_names(dataset: Dataset) -> list[str]:
     """Names of a data set's samples: their paths below its root, or without files their numbers."""
     return dataset.manifest[name_column(dataset)].astype(str).tolist()
+
+
+def _spelled(found: Sequence[str], dataset: Dataset) -> list[str]:
+    """Names as the manifest spells them; those of no sample as they are."""
+    if name_column(dataset) != "path":
+        return list(found)
+    own = set(sample_names(dataset))
+    paths, spelled = Paths(dataset.root, own), []
+    for name in found:
+        try:
+            inside = paths.find(name, "")
+        except StrataError:  # outside of the data set, or one of two samples
+            inside = name
+        spelled.append(inside if inside in own else name)
+    return spelled
 
 
 def match_rows(

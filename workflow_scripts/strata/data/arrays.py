@@ -15,8 +15,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
+from strata.data.user_tables import check_filled, read_lines, read_table
 from strata.errors import StrataError
 
 ARRAY_SUFFIXES = (".npy", ".npz", ".safetensors", ".parquet")
@@ -295,27 +295,21 @@ def _lists(file: Path, name: str) -> Callable[[int], Iterator[np.ndarray]]:
 # --- names of rows ------------------------------------------------------------------------------
 
 
-def read_names(file: str | Path, column: str) -> list[str]:
+def read_names(file: str | Path, column: str, log: Callable[[str], None] = print) -> list[str]:
     """Names of the arrays' rows: the `column` of a .csv or .tsv, or the lines of any other file.
 
-    Raises StrataError when the file or column is missing, a name is empty, or it is not UTF-8.
+    Raises StrataError when the file is missing or a name is empty, and as `read_table`.
     """
     file = Path(file)
     if not file.is_file():
         raise StrataError(f"{file}: no such table of samples' names")
-    try:
-        if file.suffix.lower() in (".csv", ".tsv"):
-            separator = "\t" if file.suffix.lower() == ".tsv" else ","
-            options = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
-            table = pd.read_csv(file, sep=separator, **options)
-            if column not in table:
-                raise StrataError(f"{file}: no column {column!r}; it has {', '.join(table)}")
-            names = table[column].tolist()
-        else:
-            names = file.read_text(encoding="utf-8-sig").rstrip("\n").split("\n")
-            names = [name.rstrip("\r") for name in names]
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise _unreadable(file, error) from None
+    if file.suffix.lower() in (".csv", ".tsv"):
+        table = read_table(file, [column], log)
+        check_filled(table, [column], file)
+        return table[column].tolist()
+    names = read_lines(file, log)
+    while names and not names[-1]:
+        names.pop()
     if "" in names:
         raise StrataError(f"{file}: the name of row {names.index('') + 1} is empty")
     return names
