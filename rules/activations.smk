@@ -1,4 +1,4 @@
-"""Activations of every layer in one forward pass."""
+"""Activations of every layer: in one forward pass, or made elsewhere and brought along."""
 
 
 rule extract_shard:
@@ -9,6 +9,8 @@ rule extract_shard:
         temp(directory("results/activations/{dataset}/.{model}/{scatteritem}")),
     log:
         "results/logs/activations/{dataset}/{model}/{scatteritem}.log",
+    wildcard_constraints:
+        model=one_of(NETWORKS),
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]["extract"]
@@ -35,6 +37,8 @@ rule merge_shards:
         directory("results/activations/{dataset}/{model}"),
     log:
         "results/logs/activations/{dataset}/{model}/merge.log",
+    wildcard_constraints:
+        model=one_of(NETWORKS),
     conda:
         "../envs/measures.yaml"
     resources:
@@ -43,3 +47,45 @@ rule merge_shards:
         code=code("activations/merge_activations.py", "measures"),
     script:
         "../workflow_scripts/activations/merge_activations.py"
+
+
+rule import_arrays:
+    input:
+        manifest="results/data/{dataset}/manifest.parquet",
+        arrays=users_arrays,
+    output:
+        directory("results/activations/{dataset}/{model}"),
+    log:
+        "results/logs/activations/{dataset}/{model}/import.log",
+    wildcard_constraints:
+        model=one_of(ARRAYS),
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        **needs("import_arrays"),
+    params:
+        code=code("activations/import_arrays.py", "torch"),
+        state=arrays_state,
+        spec=lambda wildcards: config["models"][wildcards.model],
+    script:
+        "../workflow_scripts/activations/import_arrays.py"
+
+
+rule describe_arrays:
+    input:
+        activations_in_studies,
+    output:
+        "results/models/{model}/card.json",
+    log:
+        "results/logs/models/{model}.log",
+    wildcard_constraints:
+        model=one_of(ARRAYS),
+    conda:
+        "../envs/measures.yaml"
+    resources:
+        **needs("describe_arrays"),
+    params:
+        code=code("activations/describe_arrays.py", "measures"),
+        spec=lambda wildcards: config["models"][wildcards.model],
+    script:
+        "../workflow_scripts/activations/describe_arrays.py"

@@ -27,7 +27,9 @@ TRAINING_KEYS = (
     "head_factor",
     "overrides",
 )
-FETCHED = [n for n in config["models"] if n not in {*ZOO, *TWINS, *FINETUNED}]
+ARRAYS = names_of_kind("models", source="arrays")  # activations without a network
+NETWORKS = [n for n in config["models"] if n not in ARRAYS]
+FETCHED = [n for n in NETWORKS if n not in {*ZOO, *TWINS, *FINETUNED}]
 
 
 rule fetch_model:

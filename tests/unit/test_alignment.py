@@ -155,7 +155,7 @@ def test_categories_count_triplets_in_which_they_take_part():
 def test_an_item_is_the_mean_of_its_pictures():
     features = np.array([[1.0], [3.0], [10.0], [99.0]])
     assert item_means(features, [1, 1, 0, -1], 2).tolist() == [[10.0], [2.0]]
-    with pytest.raises(StrataError, match="item 2 has no picture"):
+    with pytest.raises(StrataError, match="item 2 has no sample"):
         item_means(features, [1, 1, 0, -1], 3)
 
 

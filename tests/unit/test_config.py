@@ -84,7 +84,7 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
         ("datasets/microworld", FOLDER, "datasets: microworld: no folder"),
         ("datasets/oxford_pets_sample/layout", {"pattern": "("}, "pattern"),
         ("studies/convexity/dataset", "microwrld", "dataset: unknown data set 'microwrld'"),
-        ("studies/convexity/dataset", "simulated_observers", "holds no images"),
+        ("studies/convexity/dataset", "simulated_observers", "holds neither pictures"),
         ("studies/convexity/families", ["objct"], "unknown label column 'objct'; did you mean 'ob"),
         ("studies/convexity/triplets", ["observers"], "unknown set of triplets 'observers'"),
         ("studies/convexity/triplets", ["material_judgements"], "are about 'material_similarity'"),
@@ -127,7 +127,11 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
             {"train": 0.5, "test": 0.5},
             "learning needs a split 'validation', splits names none",
         ),
-        ("studies/pruning/models", ["micro-vit"], "'micro-vit' is of modality image"),
+        (
+            "studies/pruning/models",
+            ["micro-vit"],
+            "'micro-vit' is a vision model (modality: image)",
+        ),
         ("studies/pruning/seeds", 0, "studies: pruning: seeds"),
         ("studies/pruning/training/patience", 0, "studies: pruning: training: patience"),
         ("studies/pruning/models", ["micro-hubert-random"], "comparisons: unknown model"),
@@ -193,6 +197,12 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
             TUNED | {"finetune": {"dataset": "oxford_pets_sample", "target": "breed"}},
             "learning needs a split 'train', data set 'oxford_pets_sample' has none",
         ),
+        ("studies/convexity/models", ["micro-hubert"], "data set 'microworld' holds pictures"),
+        ("studies/concepts/probing", ["microspeech"], "'micro-vit' is a vision model"),
+        ("studies/concepts/probing", ["microworld", "microspeech"], "are two studies"),
+        ("studies/concepts/probing", ["simulated_observers"], "holds neither pictures nor sounds"),
+        ("studies/concepts/clip", "micro-hubert", "cannot label; take a CLIP for pictures"),
+        ("models/micro-vit/samples", "n.csv", "samples means something for source: arrays only"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(path, value, told):
@@ -321,4 +331,155 @@ def test_a_recipe_that_is_not_there_is_told_before_training(tmp_path):
     prepare_config(config, tmp_path)
     (tmp_path / "resources/zoo/micro-mae/recipe.yaml").unlink()
     with pytest.raises(StrataError, match=r"models: micro-mae.*: no recipe\.yaml"):
+        prepare_config(config, tmp_path)
+
+
+ARRAYS = {"source": "arrays", "path": "features/{dataset}", "modality": "image"}
+ARRAYS |= {"samples": "names.csv"}
+SPOKEN = {"kind": "convexity", "title": "Spoken", "dataset": "microspeech"}
+SPOKEN |= {"families": ["word", "speaker", "phoneme"], "models": ["micro-hubert"]}
+
+
+def with_arrays(tmp_path):
+    """An own study of a model that is arrays, beside a network."""
+    config = own_study(tmp_path)
+    config["models"]["features"] = dict(ARRAYS)
+    config["studies"]["mine"]["models"] = ["mine", "features"]
+    folder = tmp_path / "features/photos"
+    folder.mkdir(parents=True)
+    (folder / "names.csv").write_text("path\na.png\n")
+    (folder / "layer.npy").touch()
+    return config
+
+
+def test_arrays_are_a_model_of_a_study_that_runs_no_network(tmp_path):
+    config = with_arrays(tmp_path)
+    prepare_config(config, tmp_path)
+    assert config["studies"]["mine"]["comparisons"]["pretraining"] == ["mine", "features"]
+
+
+def test_arrays_have_to_be_there_of_every_data_set_that_a_study_needs(tmp_path):
+    config = with_arrays(tmp_path)
+    local = {"local_images": "microworld", "methods": ["glocal"], "grid": [1.0], "folds": 2}
+    config["studies"]["mine"]["transforms"] = local | {"alpha": 0.1, "temperature": 0.1}
+    with pytest.raises(StrataError, match=r"models: features: no folder .*features/microworld"):
+        prepare_config(config, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("models/features/path", ..., "models: features: source: arrays needs the key path"),
+        ("models/features/samples", ..., "models: features: source: arrays needs the key samples"),
+        ("models/features/path", "features", "holds no arrays (.npy, .npz, .safetensors, .parquet"),
+        ("models/features/path", "f/{data}", "path: of what is in braces {dataset} is known only"),
+        ("models/features/path", "nowhere/{dataset}", "no folder"),
+        ("models/features/samples", "n.csv", "samples: no file"),
+        ("models/features/preprocess", "own", "preprocess is of no meaning with source: arrays"),
+        ("models/features/revision", "abc", "revision is of no meaning with source: arrays"),
+        ("models/features/n_prefix_tokens", 1, "n_prefix_tokens goes with pool: mean"),
+        ("models/features/modality", "audio", "'features' is a speech model (modality: audio), "),
+        (
+            "models/twin",
+            {"source": "zoo", "base": "features", "weights": "random", "modality": "image"},
+            "base 'features' is arrays: they hold activations, and this needs a network",
+        ),
+        (
+            "models/tuned",
+            {"source": "zoo", "base": "features", "modality": "image"}
+            | {"finetune": {"dataset": "microworld", "target": "kind"}},
+            "base 'features' is arrays: they hold activations, and this needs a network",
+        ),
+        (
+            "studies/mine/euclidean",
+            {"heads": {"features": "breed"}, "pairs": 5, "points": 2, "pictures": 9},
+            "euclidean: heads: 'features' is arrays: they hold activations",
+        ),
+        (
+            "studies/concepts/clip",
+            "features",
+            "studies: concepts: clip: 'features' is arrays: they hold activations",
+        ),
+        (
+            "studies/pruning-vision/models",
+            ["features"],
+            "studies: pruning-vision: models: 'features' is arrays: they hold activations",
+        ),
+    ],
+)
+def test_what_does_not_fit_arrays_is_told_in_one_line(tmp_path, path, value, told):
+    config = with_arrays(tmp_path)
+    *outer, last = path.split("/")
+    place = config
+    for key in outer:
+        place = place[key]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    with pytest.raises(StrataError, match=re.escape(told)) as caught:
+        prepare_config(config, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_study_of_convexity_takes_sounds_with_their_pieces_and_judgements():
+    config = changed("studies/spoken", dict(SPOKEN))
+    simulated = {"split": "all", "items": 9, "triplets": 20, "repeats": 2, "weights": {"word": 1}}
+    config["datasets"]["heard"] = {"kind": "triplets", "images": "microspeech", "column": "sample"}
+    config["datasets"]["heard"]["simulated"] = simulated
+    config["studies"]["spoken"]["triplets"] = ["heard"]
+    prepare_config(config | {"run": ["spoken"]}, ROOT)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("models", ["micro-vit"], "'micro-vit' is a vision model (modality: image), data set"),
+        ("split", "tset", "split: unknown split 'tset'; did you mean 'test'?"),
+        ("families", ["wrod"], "unknown label column 'wrod'; did you mean 'word'?"),
+        ("n_neighbors", 1200, "n_neighbors is 1200, but there are only 1200 sounds"),
+        (
+            "euclidean",
+            {"heads": {"micro-hubert": "word"}, "pairs": 5, "points": 2, "pictures": 9},
+            "euclidean: 'micro-hubert' is a speech model: sounds have as many states as frames",
+        ),
+        ("models", ["heard"], "'phoneme' labels pieces of sounds, and the arrays of 'heard' are"),
+        (
+            "transforms",
+            {"methods": ["naive"], "grid": [1.0], "folds": 2, "alpha": 0.1, "temperature": 0.1},
+            "'phoneme' labels pieces of sounds, which transforms are not fitted to",
+        ),
+    ],
+)
+def test_what_does_not_fit_sounds_is_told_in_one_line(key, value, told):
+    config = changed("studies/spoken", SPOKEN | {key: value})
+    config["models"]["heard"] = ARRAYS | {"modality": "audio"}
+    with pytest.raises(StrataError, match=re.escape(told)) as caught:
+        prepare_config(config, ROOT)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, None),
+        ({"models": ["features"]}, "'phone' labels pieces of sounds, and the arrays of 'features'"),
+        (
+            {
+                "transforms": {"methods": ["naive"], "grid": [1.0], "folds": 2}
+                | {"alpha": 0.1, "temperature": 0.1}
+            },
+            "'phone' labels pieces of sounds, which transforms are not fitted to",
+        ),
+    ],
+)
+def test_pieces_in_a_users_own_table_are_known_before_any_job(tmp_path, change, told):
+    config = with_arrays(tmp_path)
+    (tmp_path / "photos/segments.csv").write_text("path,start,end,phone\na.wav,0,1,x\n")
+    config["datasets"]["photos"] |= {"modality": "audio", "segments": "segments.csv"}
+    config["models"]["features"]["modality"] = config["models"]["mine"]["modality"] = "audio"
+    config["studies"]["mine"] |= {"models": ["mine"], "families": ["breed", "phone"]} | change
+    if told is None:
+        return prepare_config(config, tmp_path)
+    with pytest.raises(StrataError, match=re.escape(told)):
         prepare_config(config, tmp_path)

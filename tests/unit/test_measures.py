@@ -100,7 +100,7 @@ def test_before_and_after_a_transform_are_about_the_same_samples(world):
 
 def test_an_item_without_a_picture_is_named(world):
     manifest = pd.DataFrame({"item": ["i0", "i99"], "split": "all", "sample": 0, "index": 0})
-    with pytest.raises(StrataError, match="t: item 'i99' has no picture in d"):
+    with pytest.raises(StrataError, match="t: item 'i99' has no sample in d"):
         Judgements.of(manifest, world[3], {"name": "t", "images": "d"}, pd.Series(["i0"]))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import torch
 import yaml
 from PIL import Image
 from safetensors.torch import save_file
@@ -57,6 +58,10 @@ def give(folder: Path) -> None:
         Image.fromarray(image).save(folder / "pictures" / path)
     table = manifest.drop(columns="index").assign(path=paths)
     table.to_csv(folder / "pictures/labels.csv", index=False)
+    (folder / "features").mkdir()
+    layer = torch.randn(len(images), 4, generator=torch.Generator().manual_seed(3))
+    save_file({"only": layer.bfloat16()}, folder / "features/x.safetensors")
+    (folder / "features/names.txt").write_text("\n".join(paths))
 
     splits = {"train": 0.5, "validation": 0.17, "test": 0.33}
     sounds, manifest, segments = make_microspeech(6, 1, 3, splits, words=["yes", "no", "one"])

@@ -3,19 +3,19 @@
 from job import job
 
 with job(snakemake):
-    from strata.activations.probing import ProbingSet
-    from strata.convexity.measures import convexity_measures
+    from pathlib import Path
+
+    from strata.convexity.families import study_convexity
+    from strata.data import open_dataset
     from strata.tables import write_measures
 
     params = snakemake.params
-    pictures = ProbingSet.open(
-        [snakemake.input.manifest], [snakemake.input.activations], split=params.split
-    )
-    measures = convexity_measures(
-        pictures.layers(),
-        pictures.families(params.families),
+    measures = study_convexity(
+        snakemake.input.activations,
+        open_dataset(Path(snakemake.input.manifest).parent),
+        params.families,
+        params.split,
         model=snakemake.wildcards.model,
-        dataset=pictures.name,
         seed=params.seed,
         **params.options,
     )

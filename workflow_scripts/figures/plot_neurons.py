@@ -1,4 +1,4 @@
-"""Draw the top-activating pictures of a model's best-labelled neurons."""
+"""Draw the top-activating pictures (or sounds) of a model's best-labelled neurons."""
 
 from job import job
 
@@ -8,6 +8,7 @@ with job(snakemake):
     from strata.activations.probing import picture_finder
     from strata.data import open_dataset
     from strata.figures.pictures import choose_examples, picture_grid, with_truth
+    from strata.figures.sounds import sound_picture
     from strata.figures.style import save
     from strata.tables import read_measures
 
@@ -17,6 +18,7 @@ with job(snakemake):
     if snakemake.input.truth:
         examples = with_truth(examples, read_measures(snakemake.input.truth))
     datasets = [open_dataset(Path(path).parent) for path in snakemake.input.manifests]
-    finder = picture_finder(datasets, snakemake.params.split)
+    draw = sound_picture if datasets[0].modality == "audio" else None
+    finder = picture_finder(datasets, snakemake.params.split, draw)
     figure, data = picture_grid(examples, finder)
     save(figure, data, snakemake.output.pdf.removesuffix(".pdf"))

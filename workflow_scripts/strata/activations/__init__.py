@@ -2,6 +2,7 @@
 
 from strata.activations.cache import ActivationCache, merge_shards
 from strata.activations.extraction import extract
+from strata.activations.importing import import_arrays
 from strata.activations.pooling import POOLS
 from strata.activations.probing import ProbingSet
 
@@ -10,5 +11,6 @@ __all__ = [
     "ActivationCache",
     "ProbingSet",
     "extract",
+    "import_arrays",
     "merge_shards",
 ]

@@ -76,26 +76,38 @@ class CacheWriter:
     def __init__(self, directory: Path, n_samples: int):
         self.directory, self.n_samples, self.written = directory, n_samples, 0
         self.files: list[np.memmap] = []
+        self.placed: list[int] = []
+
+    def allocate(self, features: Sequence[int]) -> None:
+        """Make the files of layers with these numbers of features."""
+        self.files = [
+            np.lib.format.open_memmap(
+                self.directory / f"{i:02d}.npy",
+                mode="w+",
+                dtype=np.float32,
+                shape=(self.n_samples, width),
+            )
+            for i, width in enumerate(features)
+        ]
+        self.placed = [0] * len(self.files)
+
+    def put(self, layer: int, rows: np.ndarray, values: np.ndarray) -> None:
+        """Write rows of one layer, in any order; each row once."""
+        self.files[layer][rows] = values
+        self.placed[layer] += len(rows)
 
     def append(self, layers: Sequence[np.ndarray]) -> None:
         if not self.files:
-            self.files = [
-                np.lib.format.open_memmap(
-                    self.directory / f"{i:02d}.npy",
-                    mode="w+",
-                    dtype=np.float32,
-                    shape=(self.n_samples, rows.shape[1]),
-                )
-                for i, rows in enumerate(layers)
-            ]
+            self.allocate([rows.shape[1] for rows in layers])
         end = self.written + len(layers[0])
         for file, rows in zip(self.files, layers, strict=True):
             file[self.written : end] = rows
         self.written = end
 
     def close(self, info: dict) -> None:
-        if self.written != self.n_samples:
-            raise RuntimeError(f"{self.written} of {self.n_samples} rows were written")
+        fewest = self.written + min(self.placed, default=0)
+        if fewest != self.n_samples:
+            raise RuntimeError(f"{fewest} of {self.n_samples} rows were written")
         features = [file.shape[1] for file in self.files]
         for file in self.files:
             file.flush()

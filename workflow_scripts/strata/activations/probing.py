@@ -46,7 +46,7 @@ class ProbingSet:
         tables, chosen = [], []
         for path in manifests:
             table = pd.read_parquet(path)
-            rows = _rows_of(table, split, str(path))
+            rows = rows_of_split(table, split, str(path))
             tables.append(table.iloc[rows].assign(dataset=Path(path).parent.name))
             chosen.append(rows)
         caches = [ActivationCache(path) for path in activations]
@@ -72,11 +72,11 @@ class ProbingSet:
         """
         missing = [name for name in names if name not in self.manifest]
         if missing:
-            raise StrataError(f"{self.name}: no label column {missing[0]!r}")
+            raise StrataError(f"{self.name}: no label column of samples {missing[0]!r}")
         return self.manifest[list(names)]
 
 
-def _rows_of(manifest: pd.DataFrame, split: str, name: str) -> np.ndarray:
+def rows_of_split(manifest: pd.DataFrame, split: str, name: str) -> np.ndarray:
     """Rows of a split ("all" for every row)."""
     rows = np.arange(len(manifest))
     if split != "all":
@@ -86,11 +86,15 @@ def _rows_of(manifest: pd.DataFrame, split: str, name: str) -> np.ndarray:
     return rows
 
 
-def picture_finder(datasets: Sequence[Dataset], split: str) -> Callable[[int], Image]:
-    """Picture of a probing image by its number in the probing set."""
+def picture_finder(
+    datasets: Sequence[Dataset], split: str, draw: Callable[[Dataset, int], Image] | None = None
+) -> Callable[[int], Image]:
+    """Picture of a probing sample by its number in the probing set: `draw(data set, sample)`, or
+    without it the picture that the sample is."""
+    draw = draw or (lambda dataset, sample: dataset.image(sample))
     places = [
         (dataset, int(row))
         for dataset in datasets
-        for row in _rows_of(dataset.manifest, split, dataset.info["name"])
+        for row in rows_of_split(dataset.manifest, split, dataset.info["name"])
     ]
-    return lambda number: places[number][0].image(places[number][1])
+    return lambda number: draw(*places[number])

@@ -126,7 +126,7 @@ def item_means(features: np.ndarray, items: np.ndarray, n_items: int) -> np.ndar
     items = np.asarray(items)
     counts = np.bincount(items[items >= 0], minlength=n_items)
     if (counts == 0).any():
-        raise StrataError(f"item {int((counts == 0).argmax())} has no picture")
+        raise StrataError(f"item {int((counts == 0).argmax())} has no sample")
     order = np.argsort(items, kind="stable")[(items < 0).sum() :]
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     sums = np.add.reduceat(np.asarray(features, dtype=np.float64)[order], starts, axis=0)

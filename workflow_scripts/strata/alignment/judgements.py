@@ -42,7 +42,7 @@ class Judgements:
         missing = sorted(set(range(len(numbers))) - set(items.tolist()))
         if missing:
             name = manifest["item"].iloc[missing[0]]
-            raise StrataError(f"{info['name']}: item {name!r} has no picture in {info['images']}")
+            raise StrataError(f"{info['name']}: item {name!r} has no sample in {info['images']}")
         families = manifest.drop(columns=["sample", "split", "index", "item"])
         members = _members(families)
         return cls(info["name"], answers, items, len(numbers), members, info)

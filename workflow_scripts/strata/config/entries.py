@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from strata.config.names import check_known, modality_of, names_of
 from strata.errors import StrataError
 
+NO_NETWORK = "they hold activations, and this needs a network that can be run"
+
 
 def check_dataset(name: str, entry: Mapping) -> None:
     _check_shares(f"datasets: {name}", entry.get("splits"))
@@ -32,8 +34,10 @@ def _check_shares(where: str, splits: Mapping[str, float] | str | None) -> None:
 def check_triplets(where: str, entry: Mapping, config: Mapping) -> None:
     check_known(entry["images"], config["datasets"], f"{where}: images", "data set")
     pictures = config["datasets"][entry["images"]]
-    if modality_of(pictures) != "image":
-        raise StrataError(f"config, {where}: images: {entry['images']!r} holds no images")
+    if modality_of(pictures) not in ("image", "audio"):
+        raise StrataError(
+            f"config, {where}: images: {entry['images']!r} holds neither pictures nor sounds"
+        )
     if ("simulated" in entry) == ("triplets" in entry):
         raise StrataError(f"config, {where}: needs either simulated, or triplets (a file) and form")
     if "triplets" in entry and "form" not in entry:
@@ -53,8 +57,18 @@ def check_triplets(where: str, entry: Mapping, config: Mapping) -> None:
             check_label_column(f"{where}: simulated: weights", family, pictures)
 
 
+_OF_ARRAYS = ("samples", "n_prefix_tokens", "unknown", "origin")  # keys of no other source
+_OF_ALL = ("source", "path", "modality", "label", "licence", "layers", "pool")
+
+
 def check_model(name: str, entry: Mapping, config: Mapping) -> None:
     where = f"models: {name}"
+    if entry["source"] == "arrays":
+        _check_arrays(where, entry)
+        return
+    for key in _OF_ARRAYS:
+        if key in entry:
+            raise StrataError(f"config, {where}: {key} means something for source: arrays only")
     derived = "finetune" in entry or entry.get("weights") == "random"
     if derived != ("base" in entry):
         raise StrataError(
@@ -62,6 +76,8 @@ def check_model(name: str, entry: Mapping, config: Mapping) -> None:
         )
     if derived:
         check_known(entry["base"], config["models"], f"{where}: base", "model")
+        if config["models"][entry["base"]]["source"] == "arrays":
+            raise StrataError(f"config, {where}: base {entry['base']!r} is arrays: {NO_NETWORK}")
         if "base" in config["models"][entry["base"]]:
             raise StrataError(f"config, {where}: base {entry['base']!r} has a base itself")
     elif "id" not in entry and "path" not in entry:
@@ -87,6 +103,19 @@ def check_model(name: str, entry: Mapping, config: Mapping) -> None:
             )
         needed = ["train", *(["validation"] if "patience" in task else []), "test"]
         check_task(f"{where}: finetune", task, task["dataset"], dataset, needed)
+
+
+def _check_arrays(where: str, entry: Mapping) -> None:
+    for key in ("path", "samples"):
+        if key not in entry:
+            raise StrataError(f"config, {where}: source: arrays needs the key {key}")
+    for key in entry:
+        if key not in (*_OF_ARRAYS, *_OF_ALL):
+            raise StrataError(f"config, {where}: {key} is of no meaning with source: arrays")
+    if re.search(r"[{}]", entry["path"].replace("{dataset}", "")):
+        raise StrataError(f"config, {where}: path: of what is in braces {{dataset}} is known only")
+    if "n_prefix_tokens" in entry and entry.get("pool") != "mean":
+        raise StrataError(f"config, {where}: n_prefix_tokens goes with pool: mean")
 
 
 def check_task(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from strata.config.entries import check_label_column
 from strata.config.names import suggestion
+from strata.config.studies import check_pieces
+from strata.data.arrays import ARRAY_SUFFIXES, array_files
 from strata.data.user_tables import read_header
 from strata.data.words import read_categories, read_concepts
 from strata.errors import StrataError
@@ -23,6 +25,7 @@ def check_files(where: str, study: Mapping, config: Mapping, base: Path) -> None
     for name in [*named, *([local["dataset"]] if local else [])]:
         _check_folder(name, config, base)
     _check_labels(where, study, config, base)
+    _check_segments(where, study, config, base)
     _check_models(study, config, base)
 
 
@@ -80,6 +83,17 @@ def _check_labels(where: str, study: Mapping, config: Mapping, base: Path) -> No
                 )
 
 
+def _check_segments(where: str, study: Mapping, config: Mapping, base: Path) -> None:
+    """Families that only the user's table of labelled pieces has."""
+    entry = config["datasets"].get(study.get("dataset"), {})
+    if entry.get("kind") != "folder" or "segments" not in entry:
+        return
+    of_pieces = set(_header(base / entry["path"] / entry["segments"]))
+    if "labels" in entry:
+        of_pieces -= set(_header(base / entry["path"] / entry["labels"]))
+    check_pieces(where, study, of_pieces, config)
+
+
 def _header(table: Path) -> list[str]:
     return read_header(table, ["path"])
 
@@ -89,6 +103,9 @@ def _check_models(study: Mapping, config: Mapping, base: Path) -> None:
     for model in dict.fromkeys([*study["models"], *([study["clip"]] if "clip" in study else [])]):
         entry = config["models"][model]
         entry = config["models"][entry["base"]] if "base" in entry else entry
+        if entry["source"] == "arrays":
+            _check_arrays(model, entry, _seen_by(model, study), base)
+            continue
         if "path" in entry and not (base / entry["path"]).is_dir():
             raise StrataError(f"config, models: {model}: no folder {base / entry['path']}")
         if entry["source"] != "zoo":
@@ -98,3 +115,27 @@ def _check_models(study: Mapping, config: Mapping, base: Path) -> None:
             shipped = [path.parent.name for path in sorted(folder.parent.glob(f"*/{needed}"))]
             hint = suggestion(entry["id"], shipped)
             raise StrataError(f"config, models: {model}: no {needed} in {folder}{hint}")
+
+
+def _seen_by(model: str, study: Mapping) -> list[str]:
+    """The data sets on which a study needs a model's activations."""
+    local = study.get("transforms", {}).get("local_images")
+    compared = study.get("comparisons", {})
+    fitted = [*compared.get("pretraining", []), *compared.get("convnets", [])]
+    more = [local["dataset"]] if local and model in fitted else []
+    return [*(study.get("probing") or [study["dataset"]]), *more]
+
+
+def _check_arrays(model: str, entry: Mapping, datasets: Iterable[str], base: Path) -> None:
+    """The folders of activations made elsewhere, one for each data set if so they are named."""
+    for dataset in datasets:
+        folder = base / entry["path"].replace("{dataset}", dataset)
+        if not folder.is_dir():
+            raise StrataError(f"config, models: {model}: no folder {folder}")
+        if not array_files(folder):
+            known = ", ".join(ARRAY_SUFFIXES)
+            raise StrataError(f"config, models: {model}: {folder} holds no arrays ({known})")
+        if not (folder / entry["samples"]).is_file():
+            raise StrataError(
+                f"config, models: {model}: samples: no file {folder / entry['samples']}"
+            )

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from strata.config.entries import check_label_column, check_task
+from strata.config.entries import NO_NETWORK, check_label_column, check_task
 from strata.config.names import check_known, modality_of, names_of
 from strata.errors import StrataError
+
+_SAMPLES = {"image": "images", "audio": "sounds"}
 
 
 def check_concepts_study(where: str, study: Mapping, config: Mapping) -> None:
     for dataset in study["probing"]:
         check_known(dataset, config["datasets"], f"{where}: probing", "data set")
         entry = config["datasets"][dataset]
-        if modality_of(entry) != "image":
-            raise StrataError(f"config, {where}: probing data set {dataset!r} holds no images")
+        if modality_of(entry) not in ("image", "audio"):
+            raise StrataError(
+                f"config, {where}: probing data set {dataset!r} holds neither pictures nor sounds"
+            )
+        if modality_of(entry) != modality_of(config["datasets"][study["probing"][0]]):
+            raise StrataError(f"config, {where}: probing: pictures and sounds are two studies")
         splits = entry.get("splits", {})
-        if study["split"] != "all" and entry["kind"] == "microworld":
+        if study["split"] != "all" and entry["kind"] in ("microworld", "microspeech"):
             check_known(study["split"], splits, f"{where}: split", "split")
-    for model in [*study["models"], study["clip"]]:
-        key = "clip" if model == study["clip"] and model not in study["models"] else "models"
-        check_known(model, config["models"], f"{where}: {key}", "model")
-        if config["models"][model]["modality"] != "image":
-            raise StrataError(f"config, {where}: {model!r} is a speech model, the data are images")
+    _check_models(where, study, study["probing"][0], config)
+    check_known(study["clip"], config["models"], f"{where}: clip", "model")
+    heard = modality_of(config["datasets"][study["probing"][0]]) == "audio"
+    if (config["models"][study["clip"]]["modality"] == "audio") != heard:
+        needed = "a CLAP, of modality audio, for sounds" if heard else "a CLIP for pictures"
+        raise StrataError(f"config, {where}: clip: {study['clip']!r} cannot label; take {needed}")
+    _check_network(f"{where}: clip", study["clip"], config)
     check_known(
         study["concept_set"], config["concept_sets"], f"{where}: concept_set", "concept set"
     )
@@ -35,27 +43,59 @@ def check_concepts_study(where: str, study: Mapping, config: Mapping) -> None:
     _check_sizes(where, study, config)
 
 
-def _check_sizes(where: str, study: Mapping, config: Mapping) -> None:
-    """Fewer images than top_k, where their number is known beforehand."""
-    entries = [config["datasets"][name] for name in study["probing"]]
-    if all(entry["kind"] == "microworld" for entry in entries):
-        shares = [1 if study["split"] == "all" else e["splits"][study["split"]] for e in entries]
-        images = sum(round(e["n"] * share) for e, share in zip(entries, shares, strict=True))
-        if images < study["top_k"]:
+def _check_models(where: str, study: Mapping, dataset: str, config: Mapping) -> None:
+    """Models that are known, and of the modality of what they are to see."""
+    there = modality_of(config["datasets"][dataset])
+    for model in study["models"]:
+        check_known(model, config["models"], f"{where}: models", "model")
+        own = config["models"][model]["modality"]
+        if own != there:
+            kinds = {"image": "a vision model", "audio": "a speech model"}
+            held = {"image": "pictures", "audio": "sounds"}
             raise StrataError(
-                f"config, {where}: top_k is {study['top_k']}, but there are only {images} images"
+                f"config, {where}: {model!r} is {kinds[own]} (modality: {own}), data set "
+                f"{dataset!r} holds {held[there]}"
             )
+
+
+def _check_network(where: str, model: str, config: Mapping) -> None:
+    """A model that is to be run has to be one."""
+    if config["models"][model]["source"] == "arrays":
+        raise StrataError(f"config, {where}: {model!r} is arrays: {NO_NETWORK}")
+
+
+def _check_sizes(where: str, study: Mapping, config: Mapping) -> None:
+    """Fewer samples than top_k, where their number is known beforehand."""
+    entries = [config["datasets"][name] for name in study["probing"]]
+    sizes = [_known_size(entry, study["split"]) for entry in entries]
+    if None not in sizes and sum(sizes) < study["top_k"]:
+        raise StrataError(
+            f"config, {where}: top_k is {study['top_k']}, but there are only {sum(sizes)} "
+            f"{_SAMPLES[modality_of(entries[0])]}"
+        )
+
+
+def _known_size(entry: Mapping, split: str) -> int | None:
+    """How many samples a split has, where that is known before the data are made."""
+    if entry["kind"] == "microworld":
+        return round(entry["n"] * (1 if split == "all" else entry["splits"][split]))
+    if entry["kind"] == "microspeech" and split == "all":
+        from strata.data.microspeech import COMMANDS, DIGITS
+
+        return entry["speakers"] * entry["takes"] * len(entry.get("words", DIGITS + COMMANDS))
+    return None
 
 
 def check_convexity_study(where: str, study: Mapping, config: Mapping) -> None:
     check_known(study["dataset"], config["datasets"], f"{where}: dataset", "data set")
     dataset = config["datasets"][study["dataset"]]
-    if modality_of(dataset) != "image":
-        raise StrataError(f"config, {where}: dataset {study['dataset']!r} holds no images")
-    if study["split"] != "all" and dataset["kind"] == "microworld":
+    if modality_of(dataset) not in ("image", "audio"):
+        raise StrataError(
+            f"config, {where}: dataset {study['dataset']!r} holds neither pictures nor sounds"
+        )
+    if study["split"] != "all" and dataset["kind"] in ("microworld", "microspeech"):
         check_known(study["split"], dataset["splits"], f"{where}: split", "split")
-    for family in study["families"]:
-        check_label_column(f"{where}: families", family, dataset)
+    _check_families(where, study, dataset, config)
     for name in study["triplets"]:
         triplets = names_of(config["datasets"], "triplets")
         check_known(name, triplets, f"{where}: triplets", "set of triplets")
@@ -64,10 +104,7 @@ def check_convexity_study(where: str, study: Mapping, config: Mapping) -> None:
                 f"config, {where}: triplets: {name!r} are about "
                 f"{config['datasets'][name]['images']!r}, the study about {study['dataset']!r}"
             )
-    for model in study["models"]:
-        check_known(model, config["models"], f"{where}: models", "model")
-        if config["models"][model]["modality"] != "image":
-            raise StrataError(f"config, {where}: {model!r} is a speech model, the data are images")
+    _check_models(where, study, study["dataset"], config)
     if not study["families"] and not study["triplets"]:
         raise StrataError(f"config, {where}: needs families, triplets or both")
     if study.get("compare_concepts") and not study["families"]:
@@ -78,16 +115,44 @@ def check_convexity_study(where: str, study: Mapping, config: Mapping) -> None:
     _check_local_images(f"{where}: transforms: local_images", study, config)
     for model, family in study.get("euclidean", {}).get("heads", {}).items():
         check_known(model, study["models"], f"{where}: euclidean: heads", "model of the study")
-        check_known(family, study["families"], f"{where}: euclidean: heads", "family of the study")
-    if dataset["kind"] == "microworld":
-        share = 1 if study["split"] == "all" else dataset["splits"][study["split"]]
-        images = round(dataset["n"] * share)
-        if study["families"] and study["n_neighbors"] >= images:
+        _check_network(f"{where}: euclidean: heads", model, config)
+        if config["models"][model]["modality"] != "image":
             raise StrataError(
-                f"config, {where}: n_neighbors is {study['n_neighbors']}, but there are only "
-                f"{images} images"
+                f"config, {where}: euclidean: {model!r} is a speech model: sounds have as many "
+                "states as frames, and between different numbers of them there is no straight line"
             )
+        check_known(family, study["families"], f"{where}: euclidean: heads", "family of the study")
+    size = _known_size(dataset, study["split"])
+    if size is not None and study["families"] and study["n_neighbors"] >= size:
+        raise StrataError(
+            f"config, {where}: n_neighbors is {study['n_neighbors']}, but there are only "
+            f"{size} {_SAMPLES[modality_of(dataset)]}"
+        )
     _check_comparisons(where, study)
+
+
+def _check_families(where: str, study: Mapping, dataset: Mapping, config: Mapping) -> None:
+    """Label columns; those of labelled pieces of sounds where a table of its own has them."""
+    from strata.data.microspeech import PIECES
+
+    if "segments" not in dataset.get("layout", dataset):  # whose table has columns of its own
+        for family in study["families"]:
+            check_label_column(f"{where}: families", family, dataset)
+    if dataset["kind"] == "microspeech":
+        check_pieces(where, study, PIECES, config)
+
+
+def check_pieces(where: str, study: Mapping, pieces: Iterable[str], config: Mapping) -> None:
+    """Families that label pieces of sounds, where something knows whole sounds only."""
+    for family in study["families"]:
+        if family not in pieces:
+            continue
+        told = f"config, {where}: families: {family!r} labels pieces of sounds"
+        for model in study["models"]:
+            if config["models"].get(model, {}).get("source") == "arrays":
+                raise StrataError(f"{told}, and the arrays of {model!r} are of whole sounds only")
+        if study.get("transforms"):
+            raise StrataError(f"{told}, which transforms are not fitted to; leave one of them out")
 
 
 def check_pruning_study(where: str, study: Mapping, config: Mapping) -> None:
@@ -95,9 +160,7 @@ def check_pruning_study(where: str, study: Mapping, config: Mapping) -> None:
     dataset = config["datasets"][study["dataset"]]
     if modality_of(dataset) not in ("image", "audio"):
         raise StrataError(f"config, {where}: dataset {study['dataset']!r} holds no samples to show")
-    for family in study["families"]:
-        if "segments" not in dataset.get("layout", dataset):  # whose table has columns of its own
-            check_label_column(f"{where}: families", family, dataset)
+    _check_families(where, study, dataset, config)
     for target, task in study["tasks"].items():
         if "/" in target:
             raise StrataError(
@@ -108,13 +171,9 @@ def check_pruning_study(where: str, study: Mapping, config: Mapping) -> None:
         check_label_column(f"{where}: tasks", target, dataset)
         needed = ("train", "validation", "test")
         check_task(f"{where}: tasks: {target}", task, study["dataset"], dataset, needed)
+    _check_models(where, study, study["dataset"], config)
     for model in study["models"]:
-        check_known(model, config["models"], f"{where}: models", "model")
-        if config["models"][model]["modality"] != modality_of(dataset):
-            raise StrataError(
-                f"config, {where}: {model!r} is of modality {config['models'][model]['modality']}, "
-                f"data set {study['dataset']!r} of {modality_of(dataset)}"
-            )
+        _check_network(f"{where}: models", model, config)
     _check_comparisons(where, study)
     if not study["comparisons"]["pretraining"]:
         raise StrataError(f"config, {where}: models: none is without a base, so none can be cut")

@@ -25,7 +25,8 @@ COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go
 ADDED = ("backward", "forward", "follow", "learn", "visual")
 AUXILIARY = ("bed", "bird", "cat", "dog", "happy", "house", "marvin", "sheila", "tree", "wow")
 VOCABULARY = (*DIGITS, *COMMANDS, *ADDED, *AUXILIARY)
-FAMILIES = ("word", "speaker", "voice", "phoneme")  # a phoneme is a piece of a clip
+PIECES = ("phoneme",)  # families that label pieces of clips
+FAMILIES = ("word", "speaker", "voice", *PIECES)
 LANGUAGE = "gmw/en-US"
 # Variants of espeak-ng that sound like people: no robots, whispers or croaks.
 VOICES = (

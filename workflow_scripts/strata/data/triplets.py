@@ -176,7 +176,7 @@ def simulate_answers(
     """
     missing = [family for family in weights if family not in factors]
     if missing:
-        raise StrataError(f"simulated observers: no factor {missing[0]!r} in the pictures' labels")
+        raise StrataError(f"simulated observers: no factor {missing[0]!r} among the labels")
     if len(factors) < 3:
         raise StrataError(f"simulated observers: {len(factors)} items do not make a triplet")
     draw = np.random.default_rng(seed)
@@ -197,10 +197,11 @@ def simulate_answers(
 
 
 def simulated_triplets(spec: Mapping, pictures: Dataset, directory: str | Path, seed: int) -> None:
-    """Make a `kind: triplets` entry with `simulated` in `directory`, about some of the pictures.
+    """Make a `kind: triplets` entry with `simulated` in `directory`, about some of the pictures
+    (or sounds).
 
-    `spec["simulated"]` has split, items, triplets, repeats and weights. An item is a picture; its
-    name is its sample number.
+    `spec["simulated"]` has split, items, triplets, repeats and weights. An item is a sample; its
+    name is its number.
     """
     options = spec["simulated"]
     rows = pictures.manifest
@@ -208,7 +209,7 @@ def simulated_triplets(spec: Mapping, pictures: Dataset, directory: str | Path, 
     if len(rows) < options["items"]:
         raise StrataError(
             f"{Path(directory).name}: {options['items']} items, but split {options['split']!r} "
-            f"of {spec['images']} has {len(rows)} pictures"
+            f"of {spec['images']} has {len(rows)} samples"
         )
     rows = rows.iloc[: options["items"]]
     counted = (options["triplets"], options["repeats"], seed)

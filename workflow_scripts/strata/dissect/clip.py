@@ -1,4 +1,5 @@
-"""What CLIP makes of pictures and of words: the two sides of a dissection."""
+"""What CLIP makes of pictures and of words, or CLAP of sounds and words: the two sides of a
+dissection."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from strata.compat import prepare_imports
 from strata.errors import StrataError
+from strata.models.clap import is_clap, load_clap
 from strata.models.inference import mixed, pick_device, run_batches
 
 if TYPE_CHECKING:
@@ -19,13 +21,18 @@ _TEXTS_PER_BATCH = 256
 
 
 def _load(directory: Path, device: str):
+    if is_clap(directory):
+        return load_clap(directory, device)
     prepare_imports()
     import torch
     from transformers import AutoConfig, CLIPModel
 
     config = AutoConfig.from_pretrained(directory, local_files_only=True)
     if config.model_type != "clip":
-        raise StrataError(f"{directory.name}: a dissection needs a CLIP, not {config.model_type}")
+        raise StrataError(
+            f"{directory.name}: a dissection needs a CLIP (of sounds, a CLAP), not "
+            f"{config.model_type}"
+        )
     options = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
     model = CLIPModel.from_pretrained(directory, **options)
     return model.eval().to(device)
@@ -45,7 +52,8 @@ def image_embeddings(
     batch_size: int | str = "auto",
     precision: str = "float32",
 ) -> np.ndarray:
-    """Unit-length CLIP embeddings (samples, d) of a data set's pictures, computed in `precision`.
+    """Unit-length CLIP embeddings (samples, d) of a data set's pictures, computed in `precision`;
+    of sounds, those of a CLAP (`sound_embeddings`).
 
     Raises StrataError when `directory` holds no CLIP or a picture cannot be read.
     """
@@ -54,7 +62,15 @@ def image_embeddings(
     from strata.models.preprocessing import image_processor
 
     directory, device = Path(directory), pick_device(device)
+    if is_clap(directory) != (dataset.modality == "audio"):
+        raise StrataError(
+            f"{directory.name}: pictures are labelled by a CLIP, sounds by a CLAP; "
+            f"{dataset.info['name']} holds {dataset.modality}"
+        )
     model = _load(directory, device)
+    if dataset.modality == "audio":
+        options = {"device": device, "batch_size": batch_size, "precision": precision}
+        return sound_embeddings(model, directory, dataset, **options)
 
     def embed(pixels) -> list[np.ndarray]:
         with torch.inference_mode(), mixed(device, precision):
@@ -68,6 +84,51 @@ def image_embeddings(
         device=device,
         batch_size=batch_size,
     )
+    return np.concatenate([rows for (rows,) in batches])
+
+
+def sound_embeddings(
+    model,
+    directory: Path,
+    dataset: Dataset,
+    *,
+    device: str,
+    batch_size: int | str = "auto",
+    precision: str = "float32",
+) -> np.ndarray:
+    """Unit-length CLAP embeddings (samples, d) of a data set's sounds.
+
+    A sound that is longer than CLAP's window (ten seconds) is heard in windows of equal length, one
+    behind the other, whose mean is taken; CLAP's own way, crops at random, gives another answer
+    each time. A shorter one is repeated to fill the window, as in its training. No embedding
+    depends on what else is in a batch.
+    """
+    import torch
+    from transformers import AutoFeatureExtractor
+
+    hearing = AutoFeatureExtractor.from_pretrained(directory, local_files_only=True)
+    rate, longest = hearing.sampling_rate, hearing.nb_max_samples
+
+    def prepare(sounds: list[np.ndarray]) -> list[torch.Tensor]:
+        heard = []
+        for sound in sounds:
+            windows = np.array_split(sound, -(-len(sound) // longest))
+            found = hearing(windows, sampling_rate=rate)["input_features"]
+            heard.append(torch.as_tensor(np.stack(found), dtype=torch.float32))
+        return heard
+
+    def embed(heard: list[torch.Tensor]) -> list[np.ndarray]:
+        windows = torch.cat(heard)
+        whole = torch.zeros(len(windows), 1, dtype=torch.bool, device=windows.device)
+        with torch.inference_mode(), mixed(device, precision):
+            found = model.get_audio_features(input_features=windows, is_longer=whole)
+        units = torch.nn.functional.normalize(found.pooler_output.float(), dim=-1)
+        parts = units.split([len(part) for part in heard])
+        return [_unit(torch.stack([part.mean(dim=0) for part in parts]))]
+
+    options = {"device": device, "batch_size": batch_size}
+    options["read"] = lambda sample: dataset.sound(sample, rate)
+    batches = run_batches(dataset, range(len(dataset)), prepare, embed, **options)
     return np.concatenate([rows for (rows,) in batches])
 
 
@@ -89,7 +150,7 @@ def text_embeddings(
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
-    length = model.config.text_config.max_position_embeddings
+    length = _longest_text(model.config.text_config)
     parts = []
     for start in range(0, len(concepts), _TEXTS_PER_BATCH):
         batch = list(concepts[start : start + _TEXTS_PER_BATCH])
@@ -108,6 +169,12 @@ def text_embeddings(
             )
         parts.append(_unit(features.pooler_output))
     return np.concatenate(parts)
+
+
+def _longest_text(config) -> int:
+    """Tokens that a text tower takes: RoBERTa's (CLAP's) numbers positions behind the padding's."""
+    offset = config.pad_token_id + 1 if config.model_type == "clap_text_model" else 0
+    return config.max_position_embeddings - offset
 
 
 def _check_known(tokenizer, numbers, concepts: list[str], model: str) -> None:

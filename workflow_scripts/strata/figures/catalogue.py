@@ -84,7 +84,7 @@ FIGURES = {
         "counts",
         "concepts.significance_by_layer",
         "with_twins",
-        "Share of neurons whose best score exceeds that of shuffled images, at the study's "
+        "Share of neurons whose best score exceeds that of shuffled samples, at the study's "
         "false discovery rate, for trained models and their random twins.",
         needs=("permutations",),
     ),
@@ -364,6 +364,7 @@ def caption(name: str, level: str = r"\StrataLevel{}") -> str:
         return FIGURES[name].caption.format(level=level)
     return {
         "scores": "Scores of the labels by layer, with the median (line) and mean (dashes).",
-        "neurons": "Top-activating images of the best-labelled neurons of each layer.",
+        "neurons": "Top-activating pictures (of sounds, spectrograms of the whole sound) of the "
+        "best-labelled neurons of each layer.",
         "specimen": "Samples of the data set.",
     }[name.partition("_")[0]]

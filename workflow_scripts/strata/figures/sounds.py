@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.figure import Figure
+from PIL import Image
 
 from strata.data.manifest import Dataset
 from strata.figures import style
@@ -12,13 +14,13 @@ from strata.figures import style
 # Of the spectrograms, in seconds: windows, their overlap, the transform; and the highest kHz drawn.
 _WINDOW, _OVERLAP, _TRANSFORM = 0.025, 0.015, 0.032
 _TOP = 8.0
+_RANGE = 70  # decibels below the loudest that are drawn
+_SIDE = 144  # pixels of a thumbnail
 
 
 @style.styled
 def sound_specimen(dataset: Dataset, n: int = 8, seed: int = 0) -> tuple[Figure, pd.DataFrame]:
     """Spectrograms of random sounds with their labels, and the borders of labelled pieces."""
-    from scipy.signal import spectrogram
-
     shown = np.random.default_rng(seed).permutation(len(dataset))[:n]
     families = dataset.families[:2]
     columns = 4
@@ -28,14 +30,10 @@ def sound_specimen(dataset: Dataset, n: int = 8, seed: int = 0) -> tuple[Figure,
     drawn = []
     for place, (ax, sample) in enumerate(zip(grid, shown, strict=False)):
         sound, rate = dataset.recording(int(sample))
-        window, overlap, length = (round(s * rate) for s in (_WINDOW, _OVERLAP, _TRANSFORM))
-        frequency, _, power = spectrogram(
-            sound, rate, nperseg=window, noverlap=overlap, nfft=length
-        )
-        level = 10 * np.log10(power + 1e-10)
+        frequency, level = _spectrogram(sound, rate)
         extent = (0, len(sound) / rate, 0, frequency[-1] / 1000)
         ax.imshow(level, origin="lower", aspect="auto", extent=extent, cmap="magma",
-                  vmin=level.max() - 70, vmax=level.max())  # fmt: skip
+                  vmin=level.max() - _RANGE, vmax=level.max())  # fmt: skip
         top = min(_TOP, frequency[-1] / 1000)
         ax.set_ylim(0, top)
         ax.grid(False)
@@ -57,6 +55,25 @@ def sound_specimen(dataset: Dataset, n: int = 8, seed: int = 0) -> tuple[Figure,
     for ax in grid[len(shown) :]:
         ax.remove()
     return figure, pd.DataFrame(drawn)
+
+
+def sound_picture(dataset: Dataset, sample: int) -> Image.Image:
+    """The spectrogram of a whole sound as a square picture: time from left to right, up to 8 kHz
+    from below."""
+    frequency, level = _spectrogram(*dataset.recording(sample))
+    level = level[frequency <= 1000 * _TOP][::-1]
+    shade = np.clip((level - level.max()) / _RANGE + 1, 0, 1)
+    picture = Image.fromarray((colormaps["magma"](shade)[..., :3] * 255).astype(np.uint8))
+    return picture.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+
+
+def _spectrogram(sound: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies in Hz, and the level in decibels (frequencies, times) of a sound."""
+    from scipy.signal import spectrogram
+
+    window, overlap, length = (round(s * rate) for s in (_WINDOW, _OVERLAP, _TRANSFORM))
+    frequency, _, power = spectrogram(sound, rate, nperseg=window, noverlap=overlap, nfft=length)
+    return frequency, 10 * np.log10(power + 1e-10)
 
 
 def _pieces(dataset: Dataset, sample: int) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from strata.data.files import sha256_of
 from strata.errors import StrataError
 from strata.models.building import one_line
 from strata.models.cards import MODEL_FILES, count_parameters, write_card
+from strata.models.clap import is_clap, load_clap
 from strata.models.encoder import Encoder, load_encoder
 from strata.models.front_end import write_sound_processor
 from strata.models.weights import WEIGHTS, gather_weights, weight_files
@@ -57,12 +58,7 @@ def fetch(
         _preprocessor_alone(temporary)
         if "processor" in spec and not (temporary / "preprocessor_config.json").is_file():
             write_sound_processor(temporary, **spec["processor"])
-        reading = {
-            key: spec[key] for key in ("layers", "preprocess", "size", "context") if key in spec
-        }
-        encoder = load_encoder(temporary, device="cpu", **reading)
-        if check is not None:
-            check(replace(encoder, name=name or encoder.name), spec)
+        _try(temporary, spec, name, check)
         card = {
             "name": name,
             "source": source,
@@ -80,6 +76,18 @@ def fetch(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return card
+
+
+def _try(directory: Path, spec: Mapping, name: str, check: Callable | None) -> None:
+    """Load what was fetched, read as `spec` says; a CLAP only labels, and no layer of it is read."""
+    if is_clap(directory):
+        load_clap(directory)
+        return
+    keys = ("layers", "preprocess", "size", "context")
+    reading = {key: spec[key] for key in keys if key in spec}
+    encoder = load_encoder(directory, device="cpu", **reading)
+    if check is not None:
+        check(replace(encoder, name=name or encoder.name), spec)
 
 
 def model_folder(folder: str | Path) -> list[Path]:

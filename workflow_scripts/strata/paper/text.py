@@ -6,6 +6,7 @@ Numbers stay macros, as in the sections written by hand; what was found is left 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from strata.figures.models import ModelStyle, family_name, of_role
 from strata.paper.latex import escape, macro_name
@@ -27,9 +28,14 @@ def listed(words: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def study_text(name: str, study: Mapping, styles: Mapping[str, ModelStyle]) -> str:
-    """A paragraph on what the study did, and its table as wide as the page allows."""
-    write = {"concepts": _concepts, "convexity": _convexity, "pruning": _pruning}
+def study_text(
+    name: str, study: Mapping, styles: Mapping[str, ModelStyle], modality: str = "image"
+) -> str:
+    """A paragraph on what the study did, and its table as wide as the page allows; `modality` is
+    that of its samples."""
+    heard = modality == "audio"
+    concepts, convexity = partial(_concepts, heard=heard), partial(_convexity, heard=heard)
+    write = {"concepts": concepts, "convexity": convexity, "pruning": _pruning}
     lines = [write[study["kind"]](name, study, styles)] if study["kind"] in write else []
     about = study["kind"] if study["kind"] == "pruning" else "labels"
     if study["kind"] == "convexity":
@@ -64,40 +70,53 @@ def _networks(styles: Mapping[str, ModelStyle]) -> str:
     return text
 
 
-def _concepts(name: str, study: Mapping, styles: Mapping[str, ModelStyle]) -> str:
+def _concepts(
+    name: str, study: Mapping, styles: Mapping[str, ModelStyle], heard: bool = False
+) -> str:
+    what = "sounds" if heard else "pictures"
+
     def its(key):
         return f"\\{macro_name(name, key)}{{}}"
 
     text = (
         f"Every neuron of every layer of {_networks(styles)} was labelled with the one of "
         f"{its('concepts')} concepts that describes best what it answers to among "
-        f"{_data(study['probing'], 'pictures', study['split'])}: soft WPMI takes its "
-        f"{its('top_k')} most activating pictures"
+        f"{_data(study['probing'], what, study['split'])}: soft WPMI takes its "
+        f"{its('top_k')} most activating {what}"
     )
     if study["similarities"][0] != "soft_wpmi":
         first = study["similarities"][0].replace("_", " ")
         text = text.partition(": soft WPMI")[0] + f", by {escape(first)}"
     text += f" \\citep{{oikarinen2023clipdissect}}. Counts by layer are in \\autoref{{tab:{name}}}."
+    if heard:
+        text += (
+            " What CLIP does for pictures, a CLAP did for sounds: sounds and words in one space."
+        )
     if study["permutations"]:
         text += (
             f" A label is significant where its score exceeds those of {its('permutations')} "
-            f"permutations of the pictures, at a false discovery rate of {its('alpha')}."
+            f"permutations of the {what}, at a false discovery rate of {its('alpha')}."
         )
     return text
 
 
-def _convexity(name: str, study: Mapping, styles: Mapping[str, ModelStyle]) -> str:
-    text = f"{_networks(styles)} saw {_data([study['dataset']], 'pictures', study['split'])}."
+def _convexity(
+    name: str, study: Mapping, styles: Mapping[str, ModelStyle], heard: bool = False
+) -> str:
+    verb, what = ("heard", "sounds") if heard else ("saw", "pictures")
+    text = f"{_networks(styles)} {verb} {_data([study['dataset']], what, study['split'])}."
     if study["families"]:
         pairs = (
             "all pairs" if study["pairs"] == "all" else f"{study['pairs']} pairs of each concept"
         )
         text += (
             f" How convex each {listed(map(family_name, study['families']))} is in a layer was "
-            "measured on the graph that joins each picture to its "
+            f"measured on the graph that joins each {what.removesuffix('s')} to its "
             f"\\{macro_name(name, 'n_neighbors')}{{}} nearest neighbors, over {pairs} "
             "\\citep{tetkova2025convex}."
         )
+        if heard:
+            text += " A family that labels pieces of the sounds was measured on these pieces."
     if study["triplets"]:
         sets = " and ".join(
             f"\\emph{{{escape(each)}}} (chance \\{macro_name(name, each, 'chance')}{{}})"

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from strata.activations.cache import SEGMENTS, ActivationCache
-from strata.convexity.measures import convexity_measures
+from strata.convexity.families import family_convexity
 from strata.data.splits import Task, shared_rows
-from strata.errors import StrataError
 
 if TYPE_CHECKING:
     from strata.data.manifest import Dataset
@@ -38,33 +36,21 @@ def task_convexity(
     that labels pieces of sounds is measured on the pieces of those samples. `directory` holds the
     activations; options and metrics are those of `strata.convexity.measures.convexity_measures`.
 
-    Raises
-    ------
-    StrataError
-        A family is no column of the data set, besides what `convexity_measures` raises.
+    Raises StrataError as `strata.convexity.families.family_convexity`.
     """
-    manifest, segments = dataset.manifest, dataset.segments
-    tables = []
-    for family in families:
-        folder, labelled = Path(directory), manifest
-        rows = _rows_of(family, tasks, part, manifest)
-        if family not in manifest:
-            if segments is None or family not in segments:
-                raise StrataError(f"{dataset.info['name']}: no label column {family!r}")
-            folder, labelled = folder / SEGMENTS, segments
-            rows = np.flatnonzero(segments["sample"].isin(rows))
-        labels = labelled[[family]].iloc[rows].reset_index(drop=True)
-        rows, labels = _pairable(rows, labels, family, log)
-        layers = _layers(ActivationCache(folder), rows)
-        if len(labels[family].unique()) < 2:
-            raise StrataError(
-                f"{dataset.info['name']}: too few samples in {part} to measure the convexity of "
-                f"{family!r}; give the tasks' splits more"
-            )
-        name = dataset.info["name"]
-        tables.append(
-            convexity_measures(layers, labels, model=model, dataset=name, log=log, **options)
+    tables = [
+        family_convexity(
+            directory,
+            dataset,
+            family,
+            _rows_of(family, tasks, part, dataset.manifest),
+            model=model,
+            part=part,
+            log=log,
+            **options,
         )
+        for family in families
+    ]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -78,18 +64,3 @@ def _rows_of(
         return tasks[family].rows[part]
     chosen = manifest["split"] == part
     return np.flatnonzero(chosen if chosen.any() else np.ones(len(manifest)))
-
-
-def _pairable(rows: np.ndarray, labels: pd.DataFrame, family: str, log: Callable[[str], None]):
-    """Without values that occur once: between one sample and itself there is no path."""
-    counts = labels[family].value_counts()
-    alone = sorted(counts.index[counts < 2])
-    if alone:
-        log(f"{family}: left out, with one sample each: {', '.join(map(str, alone))}")
-    kept = ~labels[family].isin(alone).to_numpy()
-    return rows[kept], labels[kept].reset_index(drop=True)
-
-
-def _layers(cache: ActivationCache, rows: np.ndarray):
-    for index, name in enumerate(cache.layers):
-        yield name, cache.layer(index)[rows]
