@@ -18,7 +18,7 @@ rule extract_shard:
         code=code("activations/extract_activations.py", "torch"),
         options=lambda wildcards: {
             key: config["models"][wildcards.model][key]
-            for key in ("pool", "layers", "preprocess", "size")
+            for key in ("pool", "layers", "preprocess", "size", "embedding")
             if key in config["models"][wildcards.model]
         },
         device=config["device"],

@@ -78,6 +78,11 @@ def base_of(wildcards):
     return config["models"][wildcards.model]["base"]
 
 
+def embedding_of(wildcards):
+    """Whether the state before the first block of a model is one of its layers."""
+    return config["models"][wildcards.model].get("embedding", False)
+
+
 def zoo_file(wildcards, file):
     entry = config["models"][wildcards.model]
     return f"{config['zoo_directory']}/{entry['id']}/{file}"

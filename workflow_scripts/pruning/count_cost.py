@@ -23,5 +23,6 @@ with job(snakemake):
         next(iter(tasks.values())),
         Training(**params.training),
         seed=params.seed,
+        embedding=params.embedding,
     )
     write_measures(measures, snakemake.output[0])

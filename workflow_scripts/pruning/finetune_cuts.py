@@ -29,6 +29,7 @@ with job(snakemake):
         seed=seed,
         checkpoints=checkpoints,
         device=params.device,
+        embedding=params.embedding,
     )
     write_measures(measures, snakemake.output[0])
     shutil.rmtree(checkpoints)

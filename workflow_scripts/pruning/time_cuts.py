@@ -21,6 +21,7 @@ with job(snakemake):
         Training(**params.training),
         device=params.device,
         seed=params.seed,
+        embedding=params.embedding,
         **params.options,
     )
     write_measures(measures, snakemake.output[0])

@@ -10,7 +10,9 @@ import numpy as np
 from strata.activations.shapes import channels_first, tensor_of, tokens_before_patches
 from strata.errors import StrataError
 from strata.models.inference import mixed
+from strata.models.layers import entering_states
 from strata.models.speech import frame_counts, frame_span
+from strata.tables import EMBEDDING
 
 if TYPE_CHECKING:
     import torch
@@ -50,6 +52,9 @@ class Recorder:
             layer.register_forward_hook(self._hook(name))
             for name, layer in self.encoder.layers.items()
         ]
+        if self.encoder.embedding is not None:
+            hook = self.encoder.embedding.register_forward_pre_hook
+            self.handles.append(hook(self._entering, with_kwargs=True))
         return self
 
     def __exit__(self, *error) -> None:
@@ -70,6 +75,10 @@ class Recorder:
         self.pooled[name] = self._pool(name, states, where)
         if self.pieces is not None:
             self.pooled_pieces[name] = _means(states, *self._spans())
+
+    def _entering(self, module, inputs, named) -> None:
+        if EMBEDDING not in self.pooled:  # a layer that runs again takes what others made
+            self._keep(EMBEDDING, entering_states(inputs, named, self.encoder.name))
 
     def _pool(self, name: str, states: torch.Tensor, where: str) -> torch.Tensor:
         """(batch, features) of a layer's output: tokens (batch, tokens, features) or a map."""
@@ -121,12 +130,17 @@ class Recorder:
             self.frames = frame_counts(self.encoder.module.config, batch)
         else:
             self.picture = tuple(batch.shape[-2:])
+        with torch.inference_mode(), mixed(self.encoder.device, self.precision):
+            found = self._pass(batch)
+        self.done += len(batch)
+        return [states.float().cpu().numpy() for states in found]
+
+    def _pass(self, batch: torch.Tensor | list[torch.Tensor]) -> list[torch.Tensor]:
+        """What one forward pass leaves of all layers, and behind them of the pieces."""
         self.batch = len(batch)
         for kept in (self.pooled, self.class_tokens, self.pooled_pieces):
             kept.clear()
-        with torch.inference_mode(), mixed(self.encoder.device, self.precision):
-            self.encoder.forward(batch)
-        self.done += len(batch)
+        self.encoder.forward(batch)
         names = self.encoder.layer_names  # modules may run in another order than they are named
         idle = [name for name in names if name not in self.pooled]
         if idle:
@@ -140,7 +154,7 @@ class Recorder:
         found = [pooled[name] for name in names]
         if self.pieces is not None:
             found += [self.pooled_pieces[name] for name in names]
-        return [states.float().cpu().numpy() for states in found]
+        return found
 
 
 def _means(states: torch.Tensor, clips: Sequence, spans: Sequence) -> torch.Tensor:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 
+_READING = ("pool", "layers", "preprocess", "size", "embedding")
+
 
 def fill_defaults(config: dict, schema: Mapping) -> None:
-    """Fill in what is left out: the schema's defaults of data sets and studies, and whom a study
-    compares."""
+    """Fill in what is left out: how a model with a base is read, the schema's defaults of data sets
+    and studies, and whom a study compares."""
+    _read_alike(config["models"])
     kinds = _kinds(schema["properties"]["datasets"])
     for entry in config["datasets"].values():
         _fill(entry, kinds[entry["kind"]])
@@ -26,6 +29,17 @@ def _kinds(registry: Mapping) -> dict[str, Mapping]:
     """The schema of each kind of entry."""
     parts = registry["additionalProperties"]["allOf"]
     return {part["if"]["properties"]["kind"]["const"]: part["then"] for part in parts}
+
+
+def _read_alike(models: Mapping) -> None:
+    """A twin or a fine-tuned model is read as its base is, where it says nothing else: only the
+    same layers, read in the same way, can be compared."""
+    for entry in models.values():
+        base = models.get(entry.get("base"), {})
+        for key in _READING:
+            alike = key != "size" or entry.get("preprocess") == base.get("preprocess")
+            if key in base and alike:
+                entry.setdefault(key, deepcopy(base[key]))
 
 
 def _fill(entry: dict, schema: Mapping) -> None:

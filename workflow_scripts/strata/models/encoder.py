@@ -29,6 +29,7 @@ from strata.models.preprocessing import (
     make_preprocessing,
 )
 from strata.models.speech import frame_geometry, has_front_end, sound_processor, speech_forward
+from strata.tables import EMBEDDING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +49,8 @@ class Encoder:
     `n_suffix_tokens` those behind them; `channels_last` says that maps are (batch, height,
     width, channels); `rate` is the sample rate in Hz that a speech model wants, None for an image
     model.
+    `embedding` is the module whose input is recorded before all layers, as the layer "embedding":
+    the first of the found layers; None where that is not asked for.
     """
 
     name: str
@@ -63,10 +66,12 @@ class Encoder:
     n_class_tokens: int = 1
     n_suffix_tokens: int = 0
     channels_last: bool = False
+    embedding: nn.Module | None = None
 
     @property
     def layer_names(self) -> list[str]:
-        return list(self.layers)
+        """Names of what is recorded, in the order of `strata.activations.ActivationCache`."""
+        return [*([] if self.embedding is None else [EMBEDDING]), *self.layers]
 
     def reader(self, dataset: Dataset) -> Callable[[int], Any]:
         """How to get what the model sees of a sample of `dataset`: its picture, or its sound.
@@ -103,6 +108,7 @@ def load_encoder(
     layers: Sequence[str | int] | None = None,
     preprocess: str = "own",
     size: int | None = None,
+    embedding: bool = False,
 ) -> Encoder:
     """Load a timm or transformers image or speech model from its folder, without any network.
 
@@ -120,18 +126,25 @@ def load_encoder(
     size
         Side in pixels of what "imagenet" shows (224 by default). A table of positions that was made
         for another side is interpolated.
+    embedding
+        Record also what enters the first found layer (patches or frames with their positions), as
+        a layer before all others, whichever of these `layers` names.
 
     Whatever the dtype of the weights on disk, the model computes in float32.
 
     Raises
     ------
     StrataError
-        A file is missing, the weights do not fit the configuration, a layer does not exist, or the
-        model cannot take pictures of `size`.
+        A file is missing, the weights do not fit the configuration, a layer does not exist or is
+        called "embedding" itself, or the model cannot take pictures of `size`.
     """
     check_preprocessing(preprocess, size)
     directory, device = Path(directory), pick_device(device)
     config = read_config(directory)
+    if EMBEDDING in (layers or ()):
+        raise StrataError(
+            f"{directory.name}: layers: {EMBEDDING!r} is what embedding: true adds; leave it out"
+        )
     prepare_imports()
     shown = IMAGENET_SIZE if preprocess == "imagenet" and size is None else size
     if "architecture" in config:
@@ -161,7 +174,15 @@ def load_encoder(
         n_class_tokens=max((prefix.get(name, 1) for name in CLASS_TOKENS), default=1),
         n_suffix_tokens=sum(n for name, n in prefix.items() if name in SUFFIX_TOKENS),
         channels_last=maps_channels_last(module),
+        embedding=_first(found, directory.name) if embedding else None,
     )
+
+
+def _first(found: Mapping[str, nn.Module], name: str) -> nn.Module:
+    """The layer whose input is the embedding."""
+    if not found:
+        raise StrataError(f"{name}: embedding: no layers found before which it could be read")
+    return next(iter(found.values()))
 
 
 def _picture_forward(module: nn.Module, config: dict, size: int | None, name: str) -> Callable:
