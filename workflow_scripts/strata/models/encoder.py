@@ -48,9 +48,8 @@ class Encoder:
     patches, the first `n_class_tokens` of which are read as one by their mean, and
     `n_suffix_tokens` those behind them; `channels_last` says that maps are (batch, height,
     width, channels); `rate` is the sample rate in Hz that a speech model wants, None for an image
-    model.
-    `embedding` is the module whose input is recorded before all layers, as the layer "embedding":
-    the first of the found layers; None where that is not asked for.
+    model; `embedding` is the module whose input is recorded before all layers, as the layer
+    "embedding": the first of the found layers, or None.
     """
 
     name: str
@@ -127,8 +126,7 @@ def load_encoder(
         Side in pixels of what "imagenet" shows (224 by default). A table of positions that was made
         for another side is interpolated.
     embedding
-        Record also what enters the first found layer (patches or frames with their positions), as
-        a layer before all others, whichever of these `layers` names.
+        Record also what enters the first found layer, before all that `layers` names.
 
     Whatever the dtype of the weights on disk, the model computes in float32.
 
@@ -141,19 +139,13 @@ def load_encoder(
     check_preprocessing(preprocess, size)
     directory, device = Path(directory), pick_device(device)
     config = read_config(directory)
-    if EMBEDDING in (layers or ()):
-        raise StrataError(
-            f"{directory.name}: layers: {EMBEDDING!r} is what embedding: true adds; leave it out"
-        )
+    _check_names(layers or (), directory.name)
     prepare_imports()
     shown = IMAGENET_SIZE if preprocess == "imagenet" and size is None else size
-    if "architecture" in config:
-        module = load_timm(directory, size=shown)
-    else:
-        module = load_transformers(directory)
+    timm = "architecture" in config
+    module = load_timm(directory, size=shown) if timm else load_transformers(directory)
     module = module.eval().to(device)
-    found = timm_layers(module) if "architecture" in config else transformers_layers(module)
-    prefix = prefix_tokens(module)
+    found = timm_layers(module) if timm else transformers_layers(module)
     if has_front_end(module):
         rate, prepare = sound_processor(directory)
         forward = speech_forward(module)
@@ -166,16 +158,31 @@ def load_encoder(
         layers=chosen_layers(module, found, layers, directory.name),
         preprocess=prepare,
         forward=forward,
-        n_prefix_tokens=sum(n for name, n in prefix.items() if name not in SUFFIX_TOKENS),
-        has_class_token=any(name in prefix for name in CLASS_TOKENS),
         device=device,
         sha256=sha256_of(directory / "model.safetensors"),
         rate=rate,
-        n_class_tokens=max((prefix.get(name, 1) for name in CLASS_TOKENS), default=1),
-        n_suffix_tokens=sum(n for name, n in prefix.items() if name in SUFFIX_TOKENS),
         channels_last=maps_channels_last(module),
         embedding=_first(found, directory.name) if embedding else None,
+        **_token_counts(module),
     )
+
+
+def _token_counts(module: nn.Module) -> dict[str, Any]:
+    """What of an `Encoder` tells patches from other tokens."""
+    counts = prefix_tokens(module)
+    return {
+        "n_prefix_tokens": sum(n for name, n in counts.items() if name not in SUFFIX_TOKENS),
+        "has_class_token": any(name in counts for name in CLASS_TOKENS),
+        "n_class_tokens": max((counts.get(name, 1) for name in CLASS_TOKENS), default=1),
+        "n_suffix_tokens": sum(n for name, n in counts.items() if name in SUFFIX_TOKENS),
+    }
+
+
+def _check_names(layers: Sequence[str | int], name: str) -> None:
+    if EMBEDDING in layers:
+        raise StrataError(
+            f"{name}: layers: {EMBEDDING!r} is what embedding: true adds; leave it out"
+        )
 
 
 def _first(found: Mapping[str, nn.Module], name: str) -> nn.Module:
