@@ -20,7 +20,7 @@ rule extract_shard:
         code=code("activations/extract_activations.py", "torch"),
         options=lambda wildcards: {
             key: config["models"][wildcards.model][key]
-            for key in ("pool", "layers", "preprocess", "context", "size")
+            for key in ("pool", "layers", "preprocess", "size", "context", "embedding")
             if key in config["models"][wildcards.model]
         },
         device=config["device"],

@@ -57,6 +57,7 @@ rule score_euclidean:
             wildcards.model
         ],
         split=lambda wildcards: study_of(wildcards)["split"],
+        embedding=embedding_of,
         device=config["device"],
         seed=config["seed"],
     script:

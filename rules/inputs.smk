@@ -85,6 +85,11 @@ def context_of(model):
     return config["models"][model].get("context")
 
 
+def embedding_of(wildcards):
+    """Whether the state before the first block of a model is one of its layers."""
+    return config["models"][wildcards.model].get("embedding", False)
+
+
 def zoo_file(wildcards, file):
     entry = config["models"][wildcards.model]
     return f"{config['zoo_directory']}/{entry['id']}/{file}"

@@ -120,6 +120,7 @@ rule finetune_cuts:
         device=config["device"],
         precision=config["precision"],
         split_seed=config["seed"],
+        embedding=embedding_of,
     script:
         "../workflow_scripts/pruning/finetune_cuts.py"
 
@@ -164,6 +165,7 @@ rule count_cost:
         context=lambda wildcards: context_of(wildcards.model),
         tasks=lambda wildcards: study_of(wildcards)["tasks"],
         training=lambda wildcards: study_of(wildcards)["training"],
+        embedding=embedding_of,
         seed=config["seed"],
     script:
         "../workflow_scripts/pruning/count_cost.py"
@@ -191,6 +193,7 @@ rule time_cuts:
         options=lambda wildcards: study_of(wildcards)["timing"],
         tasks=lambda wildcards: study_of(wildcards)["tasks"],
         training=lambda wildcards: study_of(wildcards)["training"],
+        embedding=embedding_of,
         device=config["device"],
         seed=config["seed"],
     script:

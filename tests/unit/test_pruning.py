@@ -98,16 +98,49 @@ def states_behind(model, example):
 def test_what_is_left_computes_what_it_did_in_the_full_model(name):
     model, example = build(name)
     full, _ = states_behind(model, example)
-    for depth in (1, 3, 5):
+    for depth in (0, 1, 3, 5):
         cut, _ = states_behind(prune(model, depth), example)
         assert len(cut) == depth
         for one, other in zip(cut, full, strict=False):
             assert torch.equal(one, other)
     assert n_layers(model) == 5  # the full model is left as it was
     assert n_layers(prune(model, np.int64(2))) == 2
+    none = prune(model, 0)
+    assert n_layers(none) == 0 and n_layers(prune(none, 0)) == 0
 
 
-@pytest.mark.parametrize("keep", [1, 3, (0, 2, 4), (3, 4)], ids=str)
+@pytest.mark.parametrize("name", MODELS)
+def test_without_layers_what_enters_the_first_goes_to_what_follows_the_last(name):
+    model, example = build(name)
+    found = states_behind(prune(model, []), example)[1]
+    for layer in find_layers(model).values():
+        layer.register_forward_hook(
+            lambda m, i, named, output: (
+                (i or [named["hidden_states"]])[0]
+                if hasattr(output, "ndim")
+                else ((i or [named["hidden_states"]])[0], *output[1:])
+            ),
+            with_kwargs=True,
+        )
+    assert torch.equal(found, states_behind(model, example)[1])
+
+
+def test_a_head_that_weighs_all_layers_weighs_those_that_are_left():
+    config = transformers.Wav2Vec2Config(**SPEECH, use_weighted_layer_sum=True)
+    model = transformers.Wav2Vec2ForSequenceClassification(config).eval()
+    model.layer_weights.data = torch.arange(6.0)
+    assert prune(model, (1, 4)).layer_weights.tolist() == [0, 2, 5]
+    none = prune(model, 0)
+    assert not hasattr(none, "layer_weights") and not none.config.use_weighted_layer_sum
+    sounds = torch.randn(2, 3000, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        first = model.wav2vec2(sounds, output_hidden_states=True).hidden_states[0]
+        expected = model.classifier(model.projector(first).mean(dim=1))
+        torch.testing.assert_close(none(sounds).logits, expected)
+    assert len(model.layer_weights) == 6 and model.config.use_weighted_layer_sum
+
+
+@pytest.mark.parametrize("keep", [0, 1, 3, (0, 2, 4), (3, 4), ()], ids=str)
 @pytest.mark.parametrize("name", MODELS)
 def test_a_cut_model_saves_and_loads_with_the_library_alone(name, keep, tmp_path):
     model, example = build(name)
@@ -124,9 +157,8 @@ def test_a_cut_model_saves_and_loads_with_the_library_alone(name, keep, tmp_path
 @pytest.mark.parametrize(
     ("keep", "message"),
     [
-        (0, "keep 0 layers: the model has 5; keep 1 to 5"),
-        (6, "keep 6 layers"),
-        ([], "keep 0 layers"),
+        (6, "keep 6 layers: the model has 5; keep 0 to 5"),
+        (-1, "keep -1 layers"),
         ([0, 0], r"numbered 0 to 4, each can be kept once"),
         ([1, 5], r"numbered 0 to 4"),
     ],
@@ -182,7 +214,7 @@ def test_cost_of_a_speech_transformers_convolutions_by_hand():
 
 def test_every_layer_costs_the_same_and_the_front_end_stays():
     model, example = build("hubert")
-    found = [cost(prune(model, depth), example) for depth in range(1, 6)]
+    found = [cost(prune(model, depth), example) for depth in range(6)]
     for key in ("macs", "parameters"):
         steps = np.diff([getattr(each, key) for each in found])
         assert (steps == steps[0]).all() and steps[0] > 0

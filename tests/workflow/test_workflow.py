@@ -52,6 +52,27 @@ def test_a_trained_network_is_more_convex_than_its_random_twin(workflow):
     assert highest["micro-vit"] > highest["micro-vit-random"] + 0.2
 
 
+def test_the_state_before_the_first_block_is_a_layer_of_every_measure(workflow):
+    folder = workflow.path("results/measures")
+    names = json.loads(
+        workflow.path("results/activations/tinyspeech/micro-hubert/index.json").read_text()
+    )["layers"]
+    tables = ("selection/micro-hubert", "convexity/tiny-word", "cost/micro-hubert")
+    for table in (*(f"tinypruning/{name}" for name in tables), "tinyconvexity/alignment/micro-vit"):
+        rows = pd.read_parquet(folder / f"{table}.parquet").drop_duplicates("layer")
+        assert rows["layer"].iloc[0] == "embedding"
+        assert rows["block"].tolist() == rows["layer_index"].tolist() == [*range(len(rows))]
+    cuts = pd.read_parquet(folder / "tinypruning/cuts/micro-hubert.parquet")
+    depths = cuts.loc[cuts["metric"] == "prefix"]
+    assert depths["kept"].iloc[0] == "none" and depths["value"].tolist() == [*range(len(names))]
+    assert depths["layer"].tolist() == names
+    resnet = pd.read_parquet(folder / "tinyconvexity/convexity/micro-resnet.parquet")
+    assert (resnet["block"] == resnet["layer_index"] + 1).all()
+    drawn = pd.read_csv(workflow.path("results/figures/tinyconvexity_convexity.csv"))
+    least = drawn.groupby("model")["layer_number"].min().to_dict()
+    assert least == {"micro-vit": 0, "micro-vit-random": 0, "micro-resnet": 1}
+
+
 def test_every_cut_is_trained_and_compared(workflow):
     folder = workflow.path("results/measures/tinypruning")
     cuts = pd.read_parquet(folder / "cuts/micro-hubert.parquet")

@@ -19,7 +19,7 @@ with job(snakemake):
     rows = rows if params.split == "all" else rows[rows["split"] == params.split]
     rows = rows.iloc[: options.pop("pictures")]
     measures = euclidean_measures(
-        CutClassifier(Path(snakemake.input.model[0]).parent, params.device),
+        CutClassifier(Path(snakemake.input.model[0]).parent, params.device, params.embedding),
         [dataset.image(int(sample)) for sample in rows["sample"]],
         rows[params.family],
         model=snakemake.wildcards.model,

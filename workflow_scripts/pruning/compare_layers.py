@@ -28,7 +28,7 @@ with job(snakemake):
     )
     measures = similarity_measures(
         found,
-        encoder.layer_names,
+        list(encoder.layers),
         model=snakemake.wildcards.model,
         dataset=dataset.info["name"],
         seed=params.seed,

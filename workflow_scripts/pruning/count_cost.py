@@ -24,5 +24,6 @@ with job(snakemake):
         Training(**params.training),
         seed=params.seed,
         context=params.context,
+        embedding=params.embedding,
     )
     write_measures(measures, snakemake.output[0])

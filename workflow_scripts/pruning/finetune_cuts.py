@@ -30,6 +30,7 @@ with job(snakemake):
         checkpoints=checkpoints,
         device=params.device,
         context=params.context,
+        embedding=params.embedding,
     )
     write_measures(measures, snakemake.output[0])
     shutil.rmtree(checkpoints)

@@ -22,6 +22,7 @@ with job(snakemake):
         device=params.device,
         seed=params.seed,
         context=params.context,
+        embedding=params.embedding,
         **params.options,
     )
     write_measures(measures, snakemake.output[0])

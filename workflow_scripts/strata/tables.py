@@ -28,6 +28,7 @@ MEASURE_COLUMNS = (
     "n",
     "seed",
 )
+EMBEDDING = "embedding"  # the layer's name of the state that enters the first block
 _TEXT = ("model", "dataset", "layer", "metric")
 _WHOLE = ("layer_index", "n", "seed")
 _REAL = ("value", "low", "high")
@@ -71,9 +72,35 @@ def layer_row(
     return keys | {"concept": None, "p_value": np.nan} | found._asdict() | more
 
 
+def blocks_passed(table: pd.DataFrame) -> pd.Series:
+    """Number of blocks behind which each row's layer lies: 1 for the first block's output, 0 for
+    the embedding.
+
+    `layer_index` counts the layers that were recorded, of which the embedding is the first where a
+    model is read with `embedding: true`; a block has the same number with and without it. Measures
+    keep the number in the column `block`. A table without that column has to hold rows of the
+    embeddings that were recorded.
+    """
+    embedding = (table["layer"] == EMBEDDING) & (table["layer_index"] == 0)
+    found = table["layer_index"] + 1 - table["model"].isin(table.loc[embedding, "model"])
+    return table["block"].fillna(found).astype("int64") if "block" in table else found
+
+
+def relative_depths(models: pd.Series, passed: pd.Series) -> pd.Series:
+    """Depth of layers behind so many blocks (`blocks_passed`) of their models: 0 for the first
+    block, 1 for a model's deepest here.
+
+    The embedding lies as far before the first block as the second lies behind it, so that no
+    other value depends on whether it was recorded.
+    """
+    deepest = passed.groupby(models).transform("max")
+    return (passed - 1) / (deepest - 1).clip(lower=1)
+
+
 def finish_measures(rows: list[dict], model: str, dataset: str, seed: int) -> pd.DataFrame:
-    """A checked table of the rows of one model on one data set."""
+    """A checked table of the rows of one model on one data set, of all its layers."""
     table = pd.DataFrame(rows).assign(model=model, dataset=dataset, seed=seed)
+    table = table.assign(block=blocks_passed(table))
     return check_measures(table, f"measures of {model}")
 
 

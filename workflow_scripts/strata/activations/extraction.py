@@ -33,6 +33,8 @@ def extract(
 ) -> None:
     """Write the activations of all layers of `encoder` on a data set to `directory`.
 
+    The embedding, where the encoder has it, is the first of the layers and pooled like them.
+
     Parameters
     ----------
     pool
@@ -70,7 +72,7 @@ def extract(
         options = {"device": encoder.device, "read": encoder.reader(dataset)}
         options |= {"batch_size": batch_size, "log": log}
         batches = run_batches(dataset, samples, encoder.preprocess, recorder.record, **options)
-        n = len(encoder.layers)
+        n = len(encoder.layer_names)
         for layers in batches:
             _check_finite(layers[:n], encoder.layer_names, samples[cache.written :])
             cache.append(layers[:n])

@@ -10,6 +10,8 @@ import numpy as np
 from strata.activations.shapes import channels_first, tensor_of, tokens_before_patches
 from strata.errors import StrataError
 from strata.models.inference import mixed
+from strata.models.layers import entering_states
+from strata.tables import EMBEDDING
 
 if TYPE_CHECKING:
     import torch
@@ -50,6 +52,9 @@ class Recorder:
             layer.register_forward_hook(self._hook(name))
             for name, layer in self.encoder.layers.items()
         ]
+        if self.encoder.embedding is not None:
+            hook = self.encoder.embedding.register_forward_pre_hook
+            self.handles.append(hook(self._entering, with_kwargs=True))
         return self
 
     def __exit__(self, *error) -> None:
@@ -73,6 +78,10 @@ class Recorder:
         if self.pieces is not None:
             frames = self.encoder.front_end.frames(states)
             self.pooled_pieces[name] = _means(frames, *self._spans())
+
+    def _entering(self, module, inputs, named) -> None:
+        if EMBEDDING not in self.pooled:  # a layer that runs again takes what others made
+            self._keep(EMBEDDING, entering_states(inputs, named, self.encoder.name))
 
     def _pool(self, name: str, states: torch.Tensor, where: str) -> torch.Tensor:
         """(batch, features) of a layer's output: tokens (batch, tokens, features) or a map."""
@@ -139,7 +148,7 @@ class Recorder:
         return [states.float().cpu().numpy() for states in found]
 
     def _pass(self, batch: torch.Tensor | list[torch.Tensor]) -> list[torch.Tensor]:
-        """What is recorded in one forward pass: the layers, and the labelled pieces behind them."""
+        """What one forward pass leaves of all layers, and behind them of the pieces."""
         self.batch = len(batch)
         for kept in (self.pooled, self.class_tokens, self.pooled_pieces):
             kept.clear()

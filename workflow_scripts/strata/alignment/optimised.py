@@ -8,9 +8,15 @@ from itertools import product, zip_longest
 import numpy as np
 import pandas as pd
 
-from strata.alignment.accuracy import item_means, mean_credit
+from strata.alignment.accuracy import item_means, mean_credit, triplet_credits
 from strata.alignment.judgements import Judgements
-from strata.alignment.transforms import CrossValidated, Transform, cross_validate, fit_transform
+from strata.alignment.transforms import (
+    CrossValidated,
+    Transform,
+    cross_validate,
+    fit_transform,
+    item_folds,
+)
 from strata.convexity.scores import graph_convexity
 from strata.data.answers import triplet_groups
 from strata.errors import StrataError
@@ -49,7 +55,8 @@ def transform_measures(
     For each layer, set of triplets and method (`transform`, a further column): accuracy_before and
     accuracy_after on triplets of items that took no part in the fit, and the graph convexity of
     each family (`concept`) before and after a transform fitted to all triplets, with the median of
-    the regularisations that the folds chose; `scored` marks the samples it is measured on (all).
+    the regularisations that the folds chose; `scored` marks the samples it is measured on (all). A
+    layer in which all items are the same, as a class token before the first block, stays as it is.
     """
     rows = []
     scoring = {"n_neighbors": n_neighbors, "pairs": pairs, "bootstrap": bootstrap, "seed": seed}
@@ -96,10 +103,24 @@ def _optimised(
     means = item_means(features, judgements.items, judgements.n_items)
     triplets = judgements.answers[["a", "b", "odd"]].to_numpy()
     counts = judgements.answers["count"].to_numpy()
+    if (means == means[0]).all():
+        return _as_it_is(means, triplets, fitting["task"], search)
     tested = cross_validate(means, triplets, method, counts=counts, **search, **fitting)
     chosen = float(np.median(tested.chosen))
     fitted = fit_transform(means, triplets, method, counts=counts, regularisation=chosen, **fitting)
     return tested, fitted
+
+
+def _as_it_is(
+    means: np.ndarray, triplets: np.ndarray, task: str, search: Mapping
+) -> tuple[CrossValidated, Transform]:
+    """What `_optimised` gives for items that no transform can tell apart."""
+    fold_of = item_folds(len(means), search["folds"], search["seed"])[triplets]
+    inside = np.flatnonzero((fold_of == fold_of[:, :1]).all(axis=1))
+    credits = triplet_credits(means, triplets[inside], search["similarity"], task)
+    size = means.shape[1]
+    tested = CrossValidated(inside, credits, credits, (max(search["grid"]),) * search["folds"])
+    return tested, Transform(np.zeros(size), 1.0, np.eye(size), np.zeros(size))
 
 
 def _tested_rows(place, judgements, tested, more, options) -> list[dict]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from strata.errors import StrataError
 from strata.stats import Estimate, percentile_interval
-from strata.tables import check_measures, layer_row
+from strata.tables import blocks_passed, check_measures, layer_row, relative_depths
 
 
 def relation_measures(
@@ -52,14 +52,14 @@ def relation_measures(
 def relation_points(convexity: pd.DataFrame, alignment: pd.DataFrame) -> pd.DataFrame:
     """A row per model, layer, family and set of triplets: convexity, accuracy, relative depth."""
     keys = ["model", "dataset", "layer", "layer_index"]
-    left = convexity[convexity["metric"] == "graph_convexity"]
-    left = left[[*keys, "family", "value"]].rename(columns={"value": "convexity"})
+    left = convexity.assign(block=blocks_passed(convexity))
+    left = left[left["metric"] == "graph_convexity"]
+    left = left[[*keys, "block", "family", "value"]].rename(columns={"value": "convexity"})
     right = alignment[alignment["metric"] == "accuracy"]
     right = right[[*keys, "family", "value"]]
     right = right.rename(columns={"value": "accuracy", "family": "triplets"})
     points = left.merge(right, on=keys)
-    deepest = points.groupby("model")["layer_index"].transform("max").clip(lower=1)
-    return points.assign(relative_depth=points["layer_index"] / deepest)
+    return points.assign(relative_depth=relative_depths(points["model"], points["block"]))
 
 
 def _rank_correlation(points: np.ndarray, controlled: bool) -> float:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from strata.concepts.counts import THRESHOLDS, above_threshold, by_layer
 from strata.stats import percentile_interval
+from strata.tables import blocks_passed
 
 
 def _resamples(n: int, times: int, seed: int) -> np.ndarray:
@@ -48,6 +49,7 @@ def _share_interval(member: np.ndarray, picks: np.ndarray, above: np.ndarray):
 
 def _as_labels(measures: pd.DataFrame) -> pd.DataFrame:
     """The main similarity's rows of a labels measure (its first metric), as `layer, unit, ...`."""
+    measures = measures.assign(block=blocks_passed(measures))
     main = measures[measures["metric"] == measures["metric"].iloc[0]]
     return main.rename(columns={"concept": "description", "value": "similarity"})
 
@@ -115,7 +117,7 @@ def _row(
     layer: pd.DataFrame, metric: str, concept: str | None, value: float, bounds, seed: int
 ) -> dict:
     first = layer.iloc[0]
-    keys = {key: first[key] for key in ("model", "dataset", "layer", "layer_index")}
+    keys = {key: first[key] for key in ("model", "dataset", "layer", "layer_index", "block")}
     interval = {"value": float(value), "low": bounds[0], "high": bounds[1]}
     counted = {"n": len(layer), "seed": seed}
     return keys | {"concept": concept, "metric": metric} | interval | counted

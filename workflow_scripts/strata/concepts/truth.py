@@ -14,6 +14,7 @@ import pandas as pd
 
 from strata.errors import StrataError
 from strata.stats import Estimate, bootstrap_interval, wilson_interval
+from strata.tables import blocks_passed
 
 STRONG_AUC = 0.75  # "names_any_factor_above": the neuron clearly tells what its label says
 
@@ -129,6 +130,7 @@ def score_truth(
     the best factor as `concept`.
     """
     factors, present = factor_indicators(manifest, vocabulary)
+    labels = labels.assign(block=blocks_passed(labels))
     rows, tables = [], []
     for name, activations in layers:
         mine = labels[labels["layer"] == name]
@@ -154,7 +156,7 @@ def _summaries(
         "mean_best_auc": bootstrap_interval(part["auc"].to_numpy(), n=bootstrap, seed=seed),
         "chance": Estimate(chance_of_naming(part, vocabulary), np.nan, np.nan),
     }
-    keys = part.iloc[0][["model", "dataset", "layer", "layer_index"]].to_dict()
+    keys = part.iloc[0][["model", "dataset", "layer", "layer_index", "block"]].to_dict()
     return [
         keys
         | {"concept": similarity, "metric": metric, **estimate._asdict()}

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 
+_READING = ("pool", "layers", "preprocess", "size", "context", "embedding")
+
 
 def fill_defaults(config: dict, schema: Mapping) -> None:
-    """Fill in what is left out: the schema's defaults of data sets and studies, whom a study
-    compares, and the context of a twin or a fine-tuned model, which is its base's."""
-    for entry in config["models"].values():
-        context = config["models"].get(entry.get("base"), {}).get("context")
-        if context is not None:
-            entry.setdefault("context", context)
+    """Fill in what is left out: how a model with a base is read, the schema's defaults of data sets
+    and studies, and whom a study compares."""
+    _read_alike(config["models"])
     kinds = _kinds(schema["properties"]["datasets"])
     for entry in config["datasets"].values():
         _fill(entry, kinds[entry["kind"]])
@@ -30,6 +29,17 @@ def _kinds(registry: Mapping) -> dict[str, Mapping]:
     """The schema of each kind of entry."""
     parts = registry["additionalProperties"]["allOf"]
     return {part["if"]["properties"]["kind"]["const"]: part["then"] for part in parts}
+
+
+def _read_alike(models: Mapping) -> None:
+    """A twin or a fine-tuned model is read as its base is, where it says nothing else: only the
+    same layers, read in the same way, can be compared."""
+    for entry in models.values():
+        base = models.get(entry.get("base"), {})
+        for key in _READING:
+            alike = key != "size" or entry.get("preprocess") == base.get("preprocess")
+            if key in base and alike:
+                entry.setdefault(key, deepcopy(base[key]))
 
 
 def _fill(entry: dict, schema: Mapping) -> None:

@@ -180,6 +180,10 @@ def check_pruning_study(where: str, study: Mapping, config: Mapping) -> None:
     for model in study["comparisons"]["pretraining"]:
         if config["models"][model]["source"] == "timm":
             raise StrataError(f"config, {where}: {model!r} is a timm model; transformers are cut")
+        if "layers" in config["models"][model]:
+            raise StrataError(
+                f"config, {where}: {model!r} names layers, but a cut counts all; leave layers out"
+            )
     for task, pairs in study["comparisons"].get("finetuned", {}).items():
         check_known(task, study["tasks"], f"{where}: comparisons: finetuned", "task of the study")
         for model in pairs.values():

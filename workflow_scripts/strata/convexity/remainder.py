@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -12,8 +12,9 @@ import torch
 from strata.compat import prepare_imports
 from strata.errors import StrataError
 from strata.models.inference import pick_device
-from strata.models.layers import find_layers
+from strata.models.layers import entering_states, find_layers
 from strata.models.preprocessing import image_processor, input_size
+from strata.tables import EMBEDDING
 
 _BATCH = 256
 
@@ -21,8 +22,9 @@ _BATCH = 256
 class CutClassifier:
     """An image classifier (transformers) whose layers' states can be read and replaced.
 
-    `layers` are names as in `strata.models`, `classes` the names of the classes. `head_weights` and
-    `head_bias` are those of the last linear layer.
+    `layers` are names as in `strata.models`, with `embedding` that of what enters the first layer
+    before them; `classes` the names of the classes. `head_weights` and `head_bias` are those of the
+    last linear layer.
 
     Raises
     ------
@@ -30,7 +32,7 @@ class CutClassifier:
         The folder holds no classifier.
     """
 
-    def __init__(self, directory: str | Path, device: str = "auto"):
+    def __init__(self, directory: str | Path, device: str = "auto", embedding: bool = False):
         prepare_imports()
         from transformers import AutoModelForImageClassification, logging
 
@@ -49,7 +51,8 @@ class CutClassifier:
         self.module = model.eval().to(self.device)
         self.processor = image_processor(directory)
         self.modules = find_layers(self.module)
-        self.layers = list(self.modules)
+        self.name, self.embedding = directory.name, embedding
+        self.layers = [*([EMBEDDING] if embedding else []), *self.modules]
         names = model.config.id2label
         self.classes = [names[i] for i in range(len(names))]
         linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear)]
@@ -58,15 +61,24 @@ class CutClassifier:
         self.head_bias = self.head.bias.detach().cpu().double().numpy()
 
     def states(self, pictures: Sequence) -> tuple[list[np.ndarray], np.ndarray]:
-        """States behind every layer (pictures, ...), and what enters the last linear layer."""
+        """States behind every layer (pictures, ...), and what enters the last linear layer.
+
+        Raises StrataError for the embedding of a network without one.
+        """
         found: list[list[np.ndarray]] = [[] for _ in self.layers]
         pooled: list[np.ndarray] = []
 
         def keep(place):
             return lambda module, inputs, output: place.append(_states(output).cpu().numpy())
 
+        def keep_entering(states):
+            found[0].append(states.cpu().numpy().copy())  # layers may change it in place
+
         with ExitStack() as hooks:
-            for place, module in zip(found, self.modules.values(), strict=True):
+            if self.embedding:
+                hooks.enter_context(self._entering(keep_entering))
+            behind = found[1:] if self.embedding else found
+            for place, module in zip(behind, self.modules.values(), strict=True):
                 hooks.callback(module.register_forward_hook(keep(place)).remove)
             entering = self.head.register_forward_pre_hook(
                 lambda module, inputs: pooled.append(inputs[0].cpu().numpy())
@@ -94,7 +106,12 @@ class CutClassifier:
     @contextmanager
     def _replaced(self, layer: int, states: torch.Tensor) -> Iterator[None]:
         """Skip the layers up to `layer`, whose output is `states`."""
-        skipped = list(self.modules.values())[: layer + 1]
+        if self.layers[layer] == EMBEDDING:
+            with self._entering(lambda own: states):
+                yield
+            return
+        blocks = layer if self.embedding else layer + 1
+        skipped = list(self.modules.values())[:blocks]
         kept = [module.forward for module in skipped]
 
         def passing(hidden, *arguments, **options):
@@ -108,6 +125,27 @@ class CutClassifier:
         finally:
             for module, forward in zip(skipped, kept, strict=True):
                 module.forward = forward
+
+    @contextmanager
+    def _entering(self, see: Callable[[torch.Tensor], torch.Tensor | None]) -> Iterator[None]:
+        """Let `see` have what enters the first layer, and replace it by what `see` returns."""
+
+        def hook(module, inputs, named):
+            states = see(entering_states(inputs, named, self.name))
+            if states is None:
+                return None
+            return (
+                ((states, *inputs[1:]), named)
+                if inputs
+                else ((), {**named, "hidden_states": states})
+            )
+
+        first = next(iter(self.modules.values()))
+        handle = first.register_forward_pre_hook(hook, with_kwargs=True)
+        try:
+            yield
+        finally:
+            handle.remove()
 
 
 def _states(output) -> torch.Tensor:

@@ -12,6 +12,7 @@ from strata.dissect.measures import label_measures
 from strata.dissect.parameters import similarity_parameters
 from strata.dissect.softmax import SoftmaxSums
 from strata.errors import StrataError
+from strata.tables import blocks_passed
 
 
 def label_with_all(
@@ -104,7 +105,8 @@ def dissect_model(
         place = {"layer": layer, "layer_index": index, "n_images": len(image_embeddings)}
         tables.append(label_measures(table, model=model, dataset=dataset, seed=seed, **place))
         log(f"{layer}: {n_neurons} neurons labelled")
-    return pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True)
+    return table.assign(block=blocks_passed(table))
 
 
 def _parameters(similarities: Sequence[str], n_images: int, top_k: int | None) -> list:

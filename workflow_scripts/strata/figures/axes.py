@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from strata.errors import StrataError
 from strata.figures import style
 from strata.figures.models import ModelStyle
+from strata.tables import blocks_passed, relative_depths
 
 _LABEL = 6.5  # points
 
@@ -24,24 +25,24 @@ def select(
 ) -> pd.DataFrame:
     """Rows of the models in `styles` (in that order), with columns for the layer axis.
 
-    Adds `label` (display name), `layer_number` (from 1) and `relative_depth` (0 first, 1 last).
+    Adds `label` (display name), `layer_number` (1 for the first block, 0 for the embedding) and
+    `relative_depth` (0 first block, 1 last).
 
     Raises
     ------
     StrataError
         There is nothing to draw.
     """
-    rows = table[table["model"].isin(list(styles))]
+    rows = table.assign(layer_number=blocks_passed(table))
+    rows = rows[rows["model"].isin(list(styles))]
     if metric is not None:
         rows = rows[rows["metric"] == metric]
     if rows.empty:
         raise StrataError(f"nothing to draw: no rows of {metric or 'models'} for {list(styles)}")
     order = {name: i for i, name in enumerate(styles)}
-    deepest = rows.groupby("model")["layer_index"].transform("max").clip(lower=1)
     rows = rows.assign(
         label=rows["model"].map({name: s.label for name, s in styles.items()}),
-        layer_number=rows["layer_index"] + 1,
-        relative_depth=rows["layer_index"] / deepest,
+        relative_depth=relative_depths(rows["model"], rows["layer_number"]),
     )
     return rows.sort_values(["model", "layer_index"], key=_ranked(order), kind="stable")
 
@@ -62,22 +63,41 @@ def common_layers(rows: pd.DataFrame) -> int | None:
     return int(counts[0]) if len(counts) == 1 else None
 
 
+def layer_name(number: int) -> str:
+    """The layer behind so many blocks, in words."""
+    return f"layer {number}" if number else "embedding"
+
+
 def depth_axis(ax: Axes, layers: int | None, *, bottom: bool = True, top: bool = True) -> None:
-    """Relative depth below; above, the layer numbers when all models have `layers` layers."""
-    ax.set_xlim(-0.03, 1.03)
-    ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+    """Relative depth below; above, the layer numbers when all models have `layers` layers.
+
+    Call it when the panel is drawn: where a panel of the figure holds the embedding ("emb.", with
+    number 0), all of them begin there.
+    """
+    first = min(map(_first_depth, ax.get_shared_x_axes().get_siblings(ax)))
+    ax.set_xlim(first - 0.03, 1.03)
+    ticks = {0: "0", 0.25: "", 0.5: "0.5", 0.75: "", 1: "1"}
+    if first < 0:
+        ticks |= {first: "emb.", 0: "0" if first < -0.15 else ""}
+    ax.set_xticks(list(ticks), list(ticks.values()))
     ax.tick_params(labelbottom=bottom)
     if bottom:
         ax.set_xlabel("relative depth")
     if not (top and layers and layers > 1):
         return
     upper = ax.secondary_xaxis("top")
-    step = 1 if layers <= 8 else math.ceil((layers - 1) / 6)
-    shown = range(0, layers, step)
-    upper.set_xticks([i / (layers - 1) for i in shown], [str(i + 1) for i in shown])
+    least = 1 if _first_depth(ax) == 0 else 0
+    step = 1 if layers <= 8 else math.ceil((layers - least) / 6)
+    shown = range(least, layers + 1, step)
+    upper.set_xticks([(i - 1) / (layers - 1) for i in shown], [str(i) for i in shown])
     upper.tick_params(length=1.5, pad=1, labelsize=6, colors=style.GREY)
     upper.spines["top"].set_visible(False)
     upper.set_xlabel("layer", fontsize=6, color=style.GREY, labelpad=1.5)
+
+
+def _first_depth(ax: Axes) -> float:
+    """Relative depth at which a panel's data begin: 0 at the first block, below it before that."""
+    return min(0.0, round(ax.dataLim.x0, 6)) if np.isfinite(ax.dataLim.x0) else 0.0
 
 
 def line(ax: Axes, rows: pd.DataFrame, color: str, linestyle="-", marker: str = "o") -> None:

@@ -99,17 +99,21 @@ def _ordered(table: pd.DataFrame, categories: list[str]) -> pd.DataFrame:
 def mean_over_models(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean over models at each relative depth, with the range over models as `low` and `high`.
 
-    `rows` has columns model, relative_depth, value. Models of different depth are compared on the
-    deepest one's layers by linear interpolation. `n` is the number of models.
+    `rows` has columns model, layer_number, relative_depth, value. Models of different depth are
+    compared on the deepest one's layers by linear interpolation, from where all of them begin.
+    `n` is the number of models.
     """
-    grid = max((g["relative_depth"].to_numpy() for _, g in rows.groupby("model")), key=len)
+    deepest = max((g for _, g in rows.groupby("model")), key=len)
+    begin = rows.groupby("model")["relative_depth"].min().max()
+    deepest = deepest[deepest["relative_depth"] >= begin]
+    grid = deepest["relative_depth"].to_numpy()
     values = np.array(
         [np.interp(grid, g["relative_depth"], g["value"]) for _, g in rows.groupby("model")]
     )
     spread = {"low": values.min(0), "high": values.max(0)} if len(values) > 1 else {}
     return pd.DataFrame(
         {
-            "layer_number": np.arange(1, len(grid) + 1),
+            "layer_number": deepest["layer_number"].to_numpy(),
             "relative_depth": grid,
             "value": values.mean(0),
             "low": np.nan,
@@ -174,7 +178,7 @@ def category_areas(
         mine = rows[rows["model"] == models[i].name]
         wide = mine.pivot_table(index="relative_depth", columns="concept", values="value")
         wide = wide.reindex(columns=categories).fillna(0)
-        ax.set_facecolor(style.REST_COLOR)
+        ax.axvspan(wide.index.min(), 1, color=style.REST_COLOR, lw=0, zorder=0)
         ax.stackplot(
             wide.index,
             wide.T.to_numpy(),
@@ -185,7 +189,7 @@ def category_areas(
         ax.grid(False)
         axes.depth_axis(ax, axes.common_layers(mine), bottom=bottom, top=top)
         axes.value_axis(ax, "share of neurons" if left else "", percent=True)
-        ax.set_xlim(0, 1)
+        ax.set_xlim(min(0, rows["relative_depth"].min()), 1)
         ax.set_ylim(0, 1)
         ax.set_title(models[i].label)
     entries = [Patch(color=colors[c], label=c) for c in categories]

@@ -20,13 +20,14 @@ _SEQUENTIAL = LinearSegmentedColormap.from_list(
 def top_concepts(labels: pd.DataFrame, n: int) -> pd.DataFrame:
     """Share of each layer's neurons above its median score that carry each of the top concepts.
 
-    `labels` holds one model and one metric. The `n` concepts with the highest share in any layer
-    are kept; the result is a table (concepts x layer numbers) ordered by mean depth.
+    `labels` holds one model and one metric, as `axes.select` gives them. The `n` concepts with the
+    highest share in any layer are kept; the result is a table (concepts x layer numbers) ordered by
+    mean depth.
     """
-    median = labels.groupby("layer_index")["value"].transform("median")
+    median = labels.groupby("layer_number")["value"].transform("median")
     above = labels[labels["value"] > median]
-    share = pd.crosstab(above["concept"], above["layer_index"] + 1, normalize="columns")
-    share = share.reindex(columns=sorted(labels["layer_index"].unique() + 1), fill_value=0.0)
+    share = pd.crosstab(above["concept"], above["layer_number"], normalize="columns")
+    share = share.reindex(columns=sorted(labels["layer_number"].unique()), fill_value=0.0)
     best = share.max(axis=1).sort_index().sort_values(ascending=False, kind="stable")
     share = share.loc[best.index[:n]]
     depth = (share * share.columns.to_numpy()).sum(axis=1) / share.sum(axis=1)
@@ -89,7 +90,7 @@ def score_histograms(
 ) -> tuple[Figure, pd.DataFrame]:
     """Scores of one model's labels, a panel a layer, with the median and mean thresholds."""
     rows = axes.select(labels, {model.name: model}, metric)
-    layers = list(dict.fromkeys(rows["layer_index"]))
+    layers = list(dict.fromkeys(rows["layer_number"]))
     columns = min(6, len(layers))
     lines = -(-len(layers) // columns)
     figure = style.new_figure(style.DOUBLE, 0.5 + 1.05 * lines)
@@ -98,12 +99,12 @@ def score_histograms(
     parts = []
     for i, ax in enumerate(axes.panels(figure, len(layers), columns)):
         bottom, _, left = axes.edges(i, len(layers), columns)
-        scores = rows.loc[rows["layer_index"] == layers[i], "value"].to_numpy()
+        scores = rows.loc[rows["layer_number"] == layers[i], "value"].to_numpy()
         height, _ = np.histogram(scores, edges)
         ax.stairs(height, edges, fill=True, color=style.REST_COLOR)
         ax.axvline(np.median(scores), color=model.color)
         ax.axvline(scores.mean(), color=model.color, linestyle=(0, (2, 1.5)))
-        ax.set_title(f"layer {layers[i] + 1}", pad=2)
+        ax.set_title(axes.layer_name(layers[i]), pad=2)
         ax.tick_params(labelbottom=bottom)
         ax.set_xlabel("score" if bottom else "")
         ax.set_ylabel("neurons" if left else "")
@@ -111,7 +112,7 @@ def score_histograms(
             pd.DataFrame(
                 {
                     "model": model.name,
-                    "layer_number": layers[i] + 1,
+                    "layer_number": layers[i],
                     "bin_low": edges[:-1],
                     "bin_high": edges[1:],
                     "neurons": height,

@@ -13,6 +13,8 @@ from PIL import Image, ImageOps
 from strata.data.manifest import Dataset
 from strata.errors import StrataError
 from strata.figures import style
+from strata.figures.axes import layer_name
+from strata.tables import blocks_passed
 
 _SIDE = 144  # pixels of a drawn thumbnail: 300 dpi at the size it is printed
 
@@ -24,9 +26,10 @@ def choose_examples(
 
     `labels` is a labels table (columns unit, q_value, images beside the measure's). Significant
     labels (`q_value` <= `alpha`) come before others, then higher scores, then lower units; a layer
-    shows a label once where it has enough labels. The same table gives the same choice.
+    shows a label once where it has enough labels, and no neuron without one. The same table gives
+    the same choice.
     """
-    rows = labels[labels["metric"] == metric]
+    rows = labels[(labels["metric"] == metric) & labels["concept"].notna()]
     if rows.empty:
         raise StrataError(f"no labels by {metric} to choose examples from")
     ranked = rows.assign(_worse=~(rows["q_value"] <= alpha), _minus=-rows["value"])
@@ -72,8 +75,8 @@ def picture_grid(
     Parameters
     ----------
     examples
-        Rows of `choose_examples` for one model: layer_index, unit, concept, value, q_value, images
-        ("12;7;..."); columns `factor`, `auc` and `named` (bool) add the planted truth.
+        Rows of `choose_examples` for one model: layer, layer_index, unit, concept, value, q_value,
+        images ("12;7;..."); columns `factor`, `auc` and `named` (bool) add the planted truth.
     open_image
         Gives the picture of a sample number.
     """
@@ -81,7 +84,8 @@ def picture_grid(
     block = style.DOUBLE / columns
     rows = math.ceil(len(examples) / columns)
     figure = style.new_figure(style.DOUBLE, rows * (side + 0.1) + 2 * head, layout=None)
-    for i, row in enumerate(examples.itertuples()):
+    numbered = examples.assign(layer_number=blocks_passed(examples))
+    for i, row in enumerate(numbered.itertuples()):
         # Down the first column, then the next, so that depth reads downwards.
         left, top = (i // rows) * block, head + (i % rows) * (side + 0.1)
         _text(figure, left, top, _cut(row.concept, 17), fontsize=7, fontweight="bold")
@@ -89,7 +93,7 @@ def picture_grid(
             figure,
             left,
             top + 0.125,
-            f"layer {row.layer_index + 1}, neuron {row.unit}",
+            f"{layer_name(row.layer_number)}, neuron {row.unit}",
             fontsize=6,
             color=style.GREY,
         )

@@ -78,10 +78,8 @@ def convexity_with_cuts(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd
         axes.model_lines(ax, mine, styles)
         for name in reversed(_VARIANTS):
             marks = mine.merge(
-                cuts.loc[
-                    (cuts["family"] == family) & (cuts["metric"] == name), ["model", "layer_index"]
-                ],
-                on=["model", "layer_index"],
+                cuts.loc[(cuts["family"] == family) & (cuts["metric"] == name), ["model", "layer"]],
+                on=["model", "layer"],
             )
             if marks.empty:  # this model or family has no cut
                 continue

@@ -30,6 +30,7 @@ from strata.models.preprocessing import (
     input_size,
     make_preprocessing,
 )
+from strata.tables import EMBEDDING
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,7 +48,9 @@ class Encoder:
     patches, the first `n_class_tokens` of which are read as one by their mean, and
     `n_suffix_tokens` those behind them; `channels_last` says that maps are (batch, height,
     width, channels); `rate` is the sample rate in Hz that a speech model wants, and
-    `front_end` how sounds enter it, both None for an image model.
+    `front_end` how sounds enter it, both None for an image model; `embedding` is the module whose
+    input is recorded before all layers, as the layer "embedding": the first of the found layers,
+    or None.
     """
 
     name: str
@@ -64,10 +67,12 @@ class Encoder:
     n_class_tokens: int = 1
     n_suffix_tokens: int = 0
     channels_last: bool = False
+    embedding: nn.Module | None = None
 
     @property
     def layer_names(self) -> list[str]:
-        return list(self.layers)
+        """Names of what is recorded, in the order of `strata.activations.ActivationCache`."""
+        return [*([] if self.embedding is None else [EMBEDDING]), *self.layers]
 
     def reader(self, dataset: Dataset) -> Callable[[int], Any]:
         """How to get what the model sees of a sample of `dataset`: its picture, or its sound.
@@ -94,6 +99,7 @@ def load_encoder(
     preprocess: str = "own",
     size: int | None = None,
     context: str | None = None,
+    embedding: bool = False,
 ) -> Encoder:
     """Load a timm or transformers image or speech model from its folder, without any network.
 
@@ -114,18 +120,21 @@ def load_encoder(
     context
         What an encoder of sounds that was trained on clips padded to one length sees: "clip" (also
         None), the clip's own frames; "full", the padded clip (`strata.models.front_ends`).
+    embedding
+        Record also what enters the first found layer, before all that `layers` names.
 
     Whatever the dtype of the weights on disk, the model computes in float32.
 
     Raises
     ------
     StrataError
-        A file is missing, the weights do not fit the configuration, a layer does not exist, or the
-        model cannot take pictures of `size`.
+        A file is missing, the weights do not fit the configuration, a layer does not exist or is
+        called "embedding" itself, or the model cannot take pictures of `size`.
     """
     check_preprocessing(preprocess, size)
     directory, device = Path(directory), pick_device(device)
     config = read_config(directory)
+    _check_names(layers or (), directory.name)
     prepare_imports()
     shown = IMAGENET_SIZE if preprocess == "imagenet" and size is None else size
     timm = "architecture" in config
@@ -149,19 +158,34 @@ def load_encoder(
         rate=rate,
         front_end=front_end,
         channels_last=maps_channels_last(module),
-        **_tokens(module),
+        embedding=_first(found, directory.name) if embedding else None,
+        **_token_counts(module),
     )
 
 
-def _tokens(module: nn.Module) -> dict[str, Any]:
-    """What an Encoder says of the tokens before and behind the patches."""
-    named = prefix_tokens(module)
+def _token_counts(module: nn.Module) -> dict[str, Any]:
+    """What of an `Encoder` tells patches from other tokens."""
+    counts = prefix_tokens(module)
     return {
-        "n_prefix_tokens": sum(n for name, n in named.items() if name not in SUFFIX_TOKENS),
-        "has_class_token": any(name in named for name in CLASS_TOKENS),
-        "n_class_tokens": max((named.get(name, 1) for name in CLASS_TOKENS), default=1),
-        "n_suffix_tokens": sum(n for name, n in named.items() if name in SUFFIX_TOKENS),
+        "n_prefix_tokens": sum(n for name, n in counts.items() if name not in SUFFIX_TOKENS),
+        "has_class_token": any(name in counts for name in CLASS_TOKENS),
+        "n_class_tokens": max((counts.get(name, 1) for name in CLASS_TOKENS), default=1),
+        "n_suffix_tokens": sum(n for name, n in counts.items() if name in SUFFIX_TOKENS),
     }
+
+
+def _check_names(layers: Sequence[str | int], name: str) -> None:
+    if EMBEDDING in layers:
+        raise StrataError(
+            f"{name}: layers: {EMBEDDING!r} is what embedding: true adds; leave it out"
+        )
+
+
+def _first(found: Mapping[str, nn.Module], name: str) -> nn.Module:
+    """The layer whose input is the embedding."""
+    if not found:
+        raise StrataError(f"{name}: embedding: no layers found before which it could be read")
+    return next(iter(found.values()))
 
 
 def _picture_forward(module: nn.Module, config: dict, size: int | None, name: str) -> Callable:

@@ -79,7 +79,7 @@ def fetch(
 
 
 def _try(directory: Path, spec: Mapping, name: str, check: Callable | None) -> None:
-    """Load what was fetched, read as `spec` says; a CLAP only labels, and no layer of it is read."""
+    """Load what was fetched, read as `spec` says; of a CLAP, which labels, no layer is read."""
     if is_clap(directory):
         load_clap(directory)
         return

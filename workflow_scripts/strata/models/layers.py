@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from strata.errors import StrataError
 from strata.models.sound_families import family_of, sound_encoder, sound_layers
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 # Parameters that stand before the patches in a token sequence, in timm's and transformers' names;
@@ -82,7 +83,13 @@ def encoder_of(classifier: nn.Module) -> nn.Module:
 
 
 def find_layers(classifier: nn.Module) -> dict[str, nn.Module]:
-    """Layers of a transformers classifier, under the names that its encoder alone has."""
+    """Layers of a transformers classifier, under the names that its encoder alone has.
+
+    None where all have been taken out (`strata.pruning.prune`).
+    """
+    config = getattr(classifier, "config", None)
+    if getattr(getattr(config, "vision_config", config), "num_hidden_layers", None) == 0:
+        return {}
     return transformers_layers(encoder_of(classifier))
 
 
@@ -128,6 +135,22 @@ def configured_depths(config) -> set[int]:
         if isinstance(getattr(config, name, None), int):
             return {getattr(config, name)}
     return set()
+
+
+def entering_states(inputs: Sequence, named: Mapping[str, Any], name: str) -> torch.Tensor:
+    """Tokens (batch, tokens, features) that enter the first block, from the block's arguments.
+
+    Raises StrataError where they are no tokens: before a convolutional network there is only the
+    picture, and between its stages there are maps.
+    """
+    states = inputs[0] if inputs else named.get("hidden_states")
+    if getattr(states, "ndim", 0) != 3:
+        found = f"a map {tuple(states.shape[1:])}" if hasattr(states, "shape") else "nothing known"
+        raise StrataError(
+            f"{name}: its first layer takes {found}, not tokens: there is no embedding to record "
+            "(leave embedding out), and no layer to cut"
+        )
+    return states
 
 
 def chosen_layers(

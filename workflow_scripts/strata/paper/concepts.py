@@ -12,7 +12,9 @@ from strata.data.words import shown_categories
 from strata.dissect import DEFAULTS
 from strata.figures.models import ModelStyle
 from strata.paper.latex import Verbatim, escape, macro_name, parameter, percent, table_of
+from strata.paper.profiles import interval_cells, profile, table_layers
 from strata.stats import LEVEL
+from strata.tables import blocks_passed
 
 
 def study_values(
@@ -22,8 +24,9 @@ def study_values(
 
     `measures` has labels, counts and shares, and truth where it was scored. For each model:
     number of neurons and layers; the number of concepts in the first and last layer and where it
-    is highest, its rank correlation with depth; the first and last share of each category; the
-    share of significant neurons; how often each similarity function names the planted truth.
+    is highest (0 is the embedding, which has its own macros where it was recorded), its rank
+    correlation with depth; the first and last share of each category; the share of significant
+    neurons; how often each similarity function names the planted truth.
     """
     values: dict[str, object] = {macro_name(name, "models"): len(styles)}
     for key in ("top_k", "permutations", "bootstrap", "alpha"):
@@ -33,7 +36,7 @@ def study_values(
         mine = {key: table[table["model"] == model] for key, table in measures.items()}
         found = _count_values(mine["counts"]) | _share_values(mine["shares"])
         main = mine["labels"][mine["labels"]["metric"] == mine["labels"]["metric"].iloc[0]]
-        found |= {"neurons": len(main), "layers": main["layer"].nunique()}
+        found |= {"neurons": len(main), "layers": int(blocks_passed(main).max())}
         if "truth" in mine and len(mine["truth"]):
             found |= _truth_values(mine["truth"])
         values |= {macro_name(name, model, key): value for key, value in found.items()}
@@ -44,10 +47,10 @@ def _count_values(counts: pd.DataFrame) -> dict[str, object]:
     from strata.stats import correlation
 
     rows = counts[counts["metric"] == "n_concepts_median"].sort_values("layer_index")
-    n = rows["value"].astype(int).tolist()
-    found: dict[str, object] = {"count first": n[0], "count last": n[-1], "count max": max(n)}
-    found["count max layer"] = int(np.argmax(n)) + 1
-    if len(n) > 2 and len(set(n)) > 1:
+    kinds, best = profile(rows)
+    found: dict[str, object] = {f"count {kind}": int(value) for kind, value in kinds.items()}
+    found["count max layer"] = best
+    if len(rows) > 2 and rows["value"].nunique() > 1:
         rho = correlation(rows["layer_index"], rows["value"])
         found["count rho"] = rho.value
     tested = counts[counts["metric"] == "share_significant"]
@@ -61,10 +64,9 @@ def _share_values(shares: pd.DataFrame) -> dict[str, object]:
     rows = shares[shares["metric"] == "category_share_mean"].sort_values("layer_index")
     found = {}
     for category in shown_categories(list(dict.fromkeys(rows["concept"]))):
-        of_category = rows.loc[rows["concept"] == category, "value"].tolist()
+        kinds, _ = profile(rows[rows["concept"] == category])
         short = category.split(" and ")[0]
-        found[f"{short} first"] = percent(of_category[0])
-        found[f"{short} last"] = percent(of_category[-1])
+        found |= {f"{short} {kind}": percent(kinds[kind]) for kind in kinds if kind != "max"}
     return found
 
 
@@ -91,14 +93,9 @@ def method_values() -> dict[str, object]:
 def counts_table(counts: pd.DataFrame, styles: Mapping[str, ModelStyle]) -> str:
     """Number of concepts above the median by layer, with bootstrap intervals, a row a model."""
     rows = counts[counts["metric"] == "n_concepts_median"]
-    layers = int(rows["layer_index"].max()) + 1
-    body = []
-    for name, look in styles.items():
-        mine = rows[rows["model"] == name].sort_values("layer_index")
-        cells = [
-            f"\\shortstack{{{v:.0f}\\\\{{\\tiny {lo:.0f}--{hi:.0f}}}}}"
-            for v, lo, hi in mine[["value", "low", "high"]].itertuples(index=False)
-        ]
-        body.append([escape(look.label), *cells, *[""] * (layers - len(cells))])
-    header = ["model", *(str(i + 1) for i in range(layers))]
-    return table_of(header, body, "l" + "r" * layers)
+    layers = table_layers(rows)
+    body = [
+        [escape(look.label), *interval_cells(rows[rows["model"] == name], layers, shown=0)]
+        for name, look in styles.items()
+    ]
+    return table_of(["model", *map(str, layers)], body, "l" + "r" * len(layers))

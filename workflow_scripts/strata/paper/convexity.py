@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
 from strata.figures.models import ModelStyle
 from strata.paper.latex import escape, macro_name, parameter, percent, table_of
+from strata.paper.profiles import interval_cells, profile, table_layers
 
 
 def convexity_values(
@@ -18,8 +18,9 @@ def convexity_values(
 
     `measures` has those of alignment, convexity, relation and transforms that were taken. For each
     model: convexity of each family in the first and last layer and where it is highest; accuracy in
-    the first, last and best layer. Chance and noise ceiling of each set of triplets; every
-    correlation; what each transform does, mean over layers.
+    the first, last and best layer; both of the embedding (layer 0) where that was recorded. Chance
+    and noise ceiling of each set of triplets; every correlation; what each transform does, mean
+    over layers.
     """
     values: dict[str, object] = {macro_name(name, "models"): len(styles)}
     for key in ("n_neighbors", "permutations", "bootstrap"):
@@ -53,16 +54,14 @@ def convexity_values(
 
 
 def _profile_values(table: pd.DataFrame, model: str, metric: str) -> dict[str, object]:
-    """First, last and best layer of a metric, for each family."""
+    """First, last and best layer of a metric, for each family; apart, that of the embedding."""
     found: dict[str, object] = {}
     rows = table[(table["model"] == model) & (table["metric"] == metric)]
     for family, part in rows.sort_values("layer_index").groupby("family", sort=False):
         shown = percent if metric == "accuracy" else float
-        values = part["value"].tolist()
-        best = int(np.argmax(values))
-        kinds = {"first": values[0], "last": values[-1], "max": values[best]}
+        kinds, best = profile(part)
         found |= {f"{family} {kind}": shown(value) for kind, value in kinds.items()}
-        found[f"{family} max layer"] = best + 1
+        found[f"{family} max layer"] = best
     return found
 
 
@@ -87,19 +86,14 @@ def profile_table(
 ) -> str:
     """A metric by layer with its intervals, a row per model and family (or set of triplets)."""
     rows = table[table["metric"] == metric]
-    layers = int(rows["layer_index"].max()) + 1
+    layers = table_layers(rows)
     families = list(dict.fromkeys(rows["family"]))
     body = []
     for name, look in styles.items():
         for family in families:
             mine = rows[(rows["model"] == name) & (rows["family"] == family)]
-            mine = mine.sort_values("layer_index")
-            cells = [
-                f"\\shortstack{{{v:.{shown}f}\\\\{{\\tiny {lo:.{shown}f}--{hi:.{shown}f}}}}}"
-                for v, lo, hi in mine[["value", "low", "high"]].itertuples(index=False)
-            ]
             about = [escape(family.replace("_", " "))] if len(families) > 1 else []
-            body.append([escape(look.label), *about, *cells, *[""] * (layers - len(cells))])
+            body.append([escape(look.label), *about, *interval_cells(mine, layers, shown)])
     about = ["concepts"] if len(families) > 1 else []
-    header = ["model", *about, *(str(i + 1) for i in range(layers))]
-    return table_of(header, body, "l" * (1 + len(about)) + "r" * layers)
+    header = ["model", *about, *map(str, layers)]
+    return table_of(header, body, "l" * (1 + len(about)) + "r" * len(layers))

@@ -8,9 +8,11 @@ import pandas as pd
 
 from strata.figures.models import ModelStyle, family_name
 from strata.paper.latex import Verbatim, escape, macro_name, parameter, percent, table_of
+from strata.paper.profiles import profile
 from strata.pruning.comparison import tradeoff_points
 from strata.pruning.criteria import RULES
 from strata.pruning.kept import CUT
+from strata.tables import blocks_passed
 
 _MILLI, _MILLION = 1e3, 1e-6
 
@@ -21,10 +23,10 @@ def pruning_values(
     """Macros of a study of pruning: {name: value}.
 
     `measures` has those of `strata.figures.catalogue.MEASURES`. For each model: convexity of each
-    family in the first, last and best layer; the front end's share of the cost; latency and epoch
-    with all layers and with one. For each model and task: layers kept by each rule and by the
-    oracle, accuracy of every criterion, what the convexity cut saves, its distance from the other
-    criteria. The pooled differences with their p-values.
+    family in the first, last and best layer (0: the embedding); the front end's share of the cost;
+    latency and epoch with all layers and with one. For each model and task: layers kept by each
+    rule and by the oracle, accuracy of every criterion, what the convexity cut saves, its distance
+    from the other criteria. The pooled differences with their p-values.
     """
     values: dict[str, object] = {macro_name(name, "models"): len(styles)}
     for key in ("n_neighbors", "bootstrap", "permutations", "seeds", "similarity_samples"):
@@ -45,12 +47,10 @@ def _convexity_values(name: str, table: str, measure: pd.DataFrame) -> dict[str,
     values: dict[str, object] = {}
     rows = measure[measure["metric"] == "graph_convexity"].sort_values("layer_index")
     for (model, family), mine in rows.groupby(["model", "family"], sort=False):
-        scores = mine["value"].tolist()
+        kinds, best = profile(mine)
         place = (name, table, model, family)
-        values[macro_name(*place, "first")] = float(scores[0])
-        values[macro_name(*place, "last")] = float(scores[-1])
-        values[macro_name(*place, "max")] = float(max(scores))
-        values[macro_name(*place, "max layer")] = scores.index(max(scores)) + 1
+        values |= {macro_name(*place, kind): float(value) for kind, value in kinds.items()}
+        values[macro_name(*place, "max layer")] = best
     chance = measure[measure["metric"] == "chance"]
     for family, mine in chance.groupby("family", sort=False):
         values[macro_name(name, table, family, "chance")] = float(mine["value"].mean())
@@ -61,9 +61,10 @@ def _cost_values(name: str, measures: Mapping[str, pd.DataFrame]) -> dict[str, o
     values: dict[str, object] = {}
     costs = pd.concat([measures["cost"], measures["timing"]])
     for model, mine in costs.groupby("model", sort=False):
-        by_depth = mine.pivot(index="layer_index", columns="metric", values="value").sort_index()
-        full, one = by_depth.iloc[-1], by_depth.iloc[0]
-        values[macro_name(name, model, "layers")] = len(by_depth)
+        mine = mine.assign(kept=blocks_passed(mine))
+        by_depth = mine.pivot(index="kept", columns="metric", values="value").sort_index()
+        full, one = by_depth.iloc[-1], by_depth.loc[1]
+        values[macro_name(name, model, "layers")] = int(by_depth.index[-1])
         values[macro_name(name, model, "parameters")] = int(full["parameters"])
         values[macro_name(name, model, "macs")] = f"{full['macs'] * _MILLION:.1f}"
         for key in ("parameters", "macs"):
@@ -78,8 +79,9 @@ def _cost_values(name: str, measures: Mapping[str, pd.DataFrame]) -> dict[str, o
 
 def _saving(cost: pd.DataFrame, model: str, kept: int, metric: str) -> float:
     """Share of a cost that keeping the first `kept` layers saves."""
-    rows = cost[(cost["model"] == model) & (cost["metric"] == metric)].set_index("layer_index")
-    return 1 - rows.loc[kept - 1, "value"] / rows["value"].iloc[-1]
+    rows = cost[(cost["model"] == model) & (cost["metric"] == metric)]
+    values = rows["value"].set_axis(blocks_passed(rows)).sort_index()
+    return 1 - values[kept] / values.iloc[-1]
 
 
 def _task_values(name: str, measures: Mapping[str, pd.DataFrame]) -> dict[str, object]:
@@ -149,8 +151,8 @@ def pruning_table(measures: Mapping[str, pd.DataFrame], styles: Mapping[str, Mod
         shown = ["full", CUT, *(["oracle"] if "oracle" in found.index else [])]
         cells = [_accuracy(found.loc[criterion]) for criterion in shown]
         kept = int(found.loc[CUT, "layers"])
-        depths = [f"{kept} of {int(found.loc['full', 'layers'])}"]
-        depths += [str(int(found.loc["oracle", "layers"]))] if "oracle" in shown else []
+        depths = [f"{kept or 'none'} of {int(found.loc['full', 'layers'])}"]
+        depths += [str(int(found.loc["oracle", "layers"]) or "none")] if "oracle" in shown else []
         saved = [
             percent(_saving(measures["cost"], model, kept, key)) for key in ("macs", "parameters")
         ]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from strata.pruning.kept import CUT
 from strata.stats import adjust_p_values, paired_test, t_interval
-from strata.tables import check_measures
+from strata.tables import blocks_passed, check_measures
 
 _FEWEST_PAIRS = 3  # of model and task, to say anything over them
 
@@ -96,10 +96,9 @@ def tradeoff_points(cuts: pd.DataFrame, trained: pd.DataFrame, cost: pd.DataFram
     prefixes = cuts[cuts["metric"] == "prefix"]
     prefixes = prefixes[[*keys, "value"]].merge(scores, on=keys)
     prefixes = prefixes.rename(columns={"value": "layers"}).assign(criterion="prefix")
-    macs = {
-        (row.model, row.layer_index + 1): row.value
-        for row in cost[cost["metric"] == "macs"].itertuples()
-    }
+    priced = cost[cost["metric"] == "macs"]
+    priced = priced.assign(layers=blocks_passed(priced))
+    macs = {(row.model, row.layers): row.value for row in priced.itertuples()}
     rows = []
     grouped = pd.concat([prefixes, runs]).groupby(
         ["model", "family", "criterion", "layers"], sort=False

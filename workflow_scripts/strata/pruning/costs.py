@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ import pandas as pd
 
 from strata.data.splits import Task
 from strata.stats import without_interval
-from strata.tables import check_measures
+from strata.tables import EMBEDDING, check_measures
 
 if TYPE_CHECKING:
     from strata.data.manifest import Dataset
@@ -28,10 +28,12 @@ def cost_measures(
     *,
     seed: int,
     context: str | None = None,
+    embedding: bool = False,
     log: Callable[[str], None] = print,
 ) -> pd.DataFrame:
     """What a classifier for `task` costs when it keeps the layers up to each, for one sample.
 
+    With `embedding` also when it keeps none, as the layer of that name before the others.
     Metrics: parameters, macs, file_bytes, memory_bytes, and of the part before the first layer
     front_end_parameters, front_end_macs (`strata.pruning.price.Cost`). Sounds have the median
     length of the first; `context` is what an encoder that was trained on clips of one length sees.
@@ -41,10 +43,10 @@ def cost_measures(
 
     rows = []
     full, example = _priced(Path(source), dataset, task, training, context, n=1)
-    for depth, name in _depths(full):
+    for depth, place in _depths(full, embedding):
         found = asdict(cost(prune(full, depth).eval(), example))
         del found["latency"]
-        place = {"layer": name, "layer_index": depth - 1, "n": 1}
+        place = place | {"n": 1}
         rows += [
             place | {"metric": key} | without_interval(value)._asdict()
             for key, value in found.items()
@@ -66,9 +68,10 @@ def timing_measures(
     device: str = "cpu",
     seed: int = 0,
     context: str | None = None,
+    embedding: bool = False,
     log: Callable[[str], None] = print,
 ) -> pd.DataFrame:
-    """Seconds at every depth, medians with quartiles (`low`, `high`).
+    """Seconds at every depth, medians with quartiles (`low`, `high`); `embedding` as for cost.
 
     Metrics: latency (a forward pass of one sample, over `repeats`) and epoch_seconds (an epoch of
     training as transformers alone would do it: `steps` steps of a batch are timed, the front end's
@@ -84,9 +87,8 @@ def timing_measures(
     example, batch = ({k: v.to(device) for k, v in each.items()} for each in (example, batch))
     per_epoch = max(1, len(task.rows["train"]) // training.batch_size)
     options = {"warmup": warmup, "threads": threads}
-    for depth, name in _depths(full):
+    for depth, place in _depths(full, embedding):
         model = prune(full, depth).eval().to(device)
-        place = {"layer": name, "layer_index": depth - 1}
         latency = cost(model, example, repeats=repeats, **options).latency
         rows.append(place | {"metric": "latency", "n": repeats} | _seconds(latency, 1))
         step = seconds_of(training_step(model.train(), batch), steps, **options)
@@ -108,10 +110,14 @@ def _priced(
     return model, {key: value[:n] for key, value in examples.items()}
 
 
-def _depths(model) -> Iterable[tuple[int, str]]:
+def _depths(model, embedding: bool) -> Iterator[tuple[int, dict]]:
+    """Numbers of layers to keep, each with its place in tables."""
     from strata.models.layers import find_layers
 
-    return enumerate(find_layers(model), start=1)
+    names = [*([EMBEDDING] if embedding else []), *find_layers(model)]
+    for index, name in enumerate(names):
+        depth = index if embedding else index + 1
+        yield depth, {"layer": name, "layer_index": index, "block": depth}
 
 
 def _seconds(found, times: int) -> dict:

@@ -1,4 +1,7 @@
-"""Which layers to keep. Layers are numbered from 0; a choice is a tuple of those kept, in order."""
+"""Which layers to keep. Layers are numbered from 0; a choice is a tuple of those kept, in order.
+
+An empty one keeps no layer: what enters the first goes to the head as it is.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ def convexity_cut(
     rule: str = "most_convex",
     errors: Sequence[float] | None = None,
     penalty: float = 0.1,
+    embedding: bool = False,
 ) -> int:
     """Number of layers to keep: those up to the layer where the task's labels are most convex.
 
@@ -27,7 +31,8 @@ def convexity_cut(
     Parameters
     ----------
     scores
-        Graph convexity (fractions) of the task's labels in each layer, from the first.
+        Graph convexity (fractions) of the task's labels in each layer, from the first; with
+        `embedding` that of what enters the first layer before them.
     rule
         "most_convex": the layer of the highest score, the first of several. "one_standard_error":
         the first layer within one standard error of the highest score (Breiman et al. 1984, rule
@@ -35,33 +40,36 @@ def convexity_cut(
         the layers that are kept.
     errors
         Standard error of each score; needed by "one_standard_error" alone.
+    embedding
+        Whether no layer may be kept: then the first score is about that, and 0 may be returned.
 
     Raises
     ------
     StrataError
-        There are no scores, one is not finite, the rule is unknown, or its errors are missing.
+        There are no scores of layers, one is not finite, the rule is unknown, or its errors are
+        missing.
     """
+    kept = np.arange(0 if embedding else 1, len(scores) + (0 if embedding else 1))
     values = np.asarray(scores, dtype=float)
-    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+    if values.ndim != 1 or not kept.any() or not np.isfinite(values).all():
         raise StrataError(f"a cut needs one finite score a layer, not {scores}")
     best = int(np.argmax(values))
     if rule == "most_convex":
-        return best + 1
+        return int(kept[best])
     if rule == "depth_penalised":
-        shares = np.arange(1, len(values) + 1) / len(values)
-        return int(np.argmax(values - penalty * shares)) + 1
+        return int(kept[np.argmax(values - penalty * kept / kept[-1])])
     if rule != "one_standard_error":
         raise StrataError(f"cut: rule {rule!r} is unknown; use one of {', '.join(RULES)}")
     errors = np.asarray(errors if errors is not None else (), dtype=float)
     if errors.shape != values.shape or not np.isfinite(errors[best]):
         raise StrataError("cut: one_standard_error needs the standard error of each score")
-    return int(np.argmax(values >= values[best] - errors[best])) + 1
+    return int(kept[np.argmax(values >= values[best] - errors[best])])
 
 
 def check_depth(n: int, keep: int) -> None:
-    """Raise a StrataError unless 1 <= keep <= n."""
-    if not 1 <= keep <= n:
-        raise StrataError(f"keep {keep} layers: the model has {n}; keep 1 to {n}")
+    """Raise a StrataError unless 0 <= keep <= n."""
+    if not 0 <= keep <= n:
+        raise StrataError(f"keep {keep} layers: the model has {n}; keep 0 to {n}")
 
 
 def last_dropped(n: int, keep: int) -> Layers:

@@ -19,8 +19,8 @@ from strata.pruning.criteria import (
     last_dropped,
     random_layers,
 )
-from strata.pruning.kept import CUT, kept_layers, kept_text
-from strata.tables import check_measures
+from strata.pruning.kept import CUT, cut_place, kept_layers, kept_text
+from strata.tables import EMBEDDING, check_measures
 
 
 def choose_cuts(
@@ -34,36 +34,38 @@ def choose_cuts(
 ) -> pd.DataFrame:
     """Which layers each criterion keeps of a pretrained model, for each task (`family`).
 
-    The metric is the criterion, the value the number of layers kept, `n` that of the model. Beside
-    the variants of the convexity cut: full; prefix, every depth (the oracle's material), or with
-    `every_depth` off none; and the baselines at the depth of the convexity cut, of which random has
-    a row for each seed.
+    The metric is the criterion, the value the number of layers kept, `n` that of the model; `kept`
+    has their numbers (from 0), or "none". Beside the variants of the convexity cut: full; prefix,
+    every depth (the oracle's material), or with `every_depth` off none; and the baselines at the
+    depth of the convexity cut, of which random has a row for each seed. No layer may be kept where
+    the convexity of the embedding was measured.
 
-    Raises StrataError for a task whose labels' convexity is not in the table.
+    Raises StrataError for a task whose labels' convexity is not in the table, and for tables that
+    are not about the same layers.
     """
     table = []
     for task in tasks:
         scores = _scores(convexity, task)
-        n = len(scores)
-        errors = scores["error"].to_numpy()
+        names = scores["layer"].tolist()
+        fewest = 0 if names[0] == EMBEDDING else 1
+        n = _blocks(names, similarity)
+        options = {"penalty": penalty, "embedding": fewest == 0}
+        options["errors"] = scores["error"].to_numpy()
         cuts = {
-            rule: last_dropped(n, convexity_cut(scores["value"], rule, errors, penalty))
-            for rule in RULES
+            rule: last_dropped(n, convexity_cut(scores["value"], rule, **options)) for rule in RULES
         }
         keep = len(cuts[CUT])
         choices = [(rule, seeds[0], kept) for rule, kept in cuts.items()]
         choices.append(("full", seeds[0], last_dropped(n, n)))
         if every_depth:
-            choices += [("prefix", seeds[0], last_dropped(n, depth + 1)) for depth in range(n)]
+            depths = range(fewest, n + 1)
+            choices += [("prefix", seeds[0], last_dropped(n, depth)) for depth in depths]
         choices += [(name, seeds[0], kept) for name, kept in _baselines(similarity, n, keep)]
         choices += [("random", seed, random_layers(n, keep, seed)) for seed in seeds]
-        names = scores["layer"].tolist()
-        table += [
-            (task, metric, names[kept[-1]], kept[-1], len(kept), n, seed, kept_text(kept))
-            for metric, seed, kept in choices
-        ]
-    columns = ["family", "metric", "layer", "layer_index", "value", "n", "seed", "kept"]
-    table = pd.DataFrame(table, columns=columns).assign(
+        for metric, seed, kept in choices:
+            row = {"family": task, "metric": metric, "value": len(kept), "n": n, "seed": seed}
+            table.append(row | {"kept": kept_text(kept)} | cut_place(kept, names))
+    table = pd.DataFrame(table).assign(
         model=convexity["model"].iloc[0],
         dataset=convexity["dataset"].iloc[0],
         concept=None,
@@ -86,6 +88,18 @@ def _scores(convexity: pd.DataFrame, task: str) -> pd.DataFrame:
         raise StrataError(f"no convexity of {task!r}: it should be one of the study's families")
     width = 2 * norm.ppf((1 + LEVEL) / 2)
     return rows.assign(error=(rows["high"] - rows["low"]) / width)
+
+
+def _blocks(names: Sequence[str], similarity: pd.DataFrame) -> int:
+    """Number of blocks of the model, whose layers both tables must name alike and in one order."""
+    rows = similarity[similarity["metric"] == "block_influence"].sort_values("layer_index")
+    blocks = [name for name in names if name != EMBEDDING]
+    if blocks != rows["layer"].tolist():
+        raise StrataError(
+            f"convexity is of the layers {', '.join(blocks)}, similarity of "
+            f"{', '.join(rows['layer'])}: a cut needs all blocks in their order"
+        )
+    return len(blocks)
 
 
 def _baselines(similarity: pd.DataFrame, n: int, keep: int) -> list[tuple[str, Layers]]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from strata.errors import StrataError
 from strata.models.layers import encoder_of, find_layers
+from strata.pruning.surgery import layer_stack
 
 if TYPE_CHECKING:
     import torch
@@ -99,14 +100,26 @@ def count_macs(model: nn.Module, example: Mapping[str, torch.Tensor]) -> tuple[i
     spelled = copy.deepcopy(model).eval()
     spelled.set_attn_implementation("eager")
     reached: list[int] = []
-    first = next(iter(find_layers(spelled).values()))
     with FlopCounterMode(display=False) as counter:
-        handle = first.register_forward_pre_hook(
-            lambda module, inputs: reached.append(counter.get_total_flops())
-        )
+        _watch_layers(spelled, lambda: reached.append(counter.get_total_flops()))
         _forward(spelled, example)
-        handle.remove()
     return counter.get_total_flops() // 2, reached[0] // 2
+
+
+def _watch_layers(model: nn.Module, reach: Callable[[], None]) -> None:
+    """Let a pass of the model call `reach` when it comes to its layers, be there any or none."""
+    layers = find_layers(model)
+    if layers:
+        next(iter(layers.values())).register_forward_pre_hook(lambda module, inputs: reach())
+        return
+    _, empty = layer_stack(model)
+
+    class Watched(type(empty)):
+        def __iter__(self):
+            reach()
+            return iter(())
+
+    empty.__class__ = Watched
 
 
 def _forward(model: nn.Module, example: Mapping[str, torch.Tensor]) -> None:

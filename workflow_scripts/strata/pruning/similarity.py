@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from strata.models.inference import run_batches
+from strata.models.layers import entering_states
 from strata.tables import check_measures
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class _Collected:
             handle.remove()
 
     def _entering(self, module, inputs, named) -> None:
-        self.states = [inputs[0] if inputs else named["hidden_states"]]
+        self.states = [entering_states(inputs, named, self.encoder.name)]
 
     def _leaving(self, module, inputs, output) -> None:
         self.states.append(output if hasattr(output, "ndim") else output[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ def n_layers(model: nn.Module) -> int:
 
     Raises StrataError for a model whose layers cannot be taken out.
     """
-    return len(_stack(model)[1])
+    return len(layer_stack(model)[1])
 
 
 def prune(model: nn.Module, keep: int | Iterable[int]) -> nn.Module:
@@ -32,7 +32,8 @@ def prune(model: nn.Module, keep: int | Iterable[int]) -> nn.Module:
     model
         A speech or vision transformer, with or without a head; it is left as it is.
     keep
-        Number of layers to keep from the first, or the numbers of the layers (from 0).
+        Number of layers to keep from the first, or the numbers of the layers (from 0). Of none (0,
+        or an empty list) what enters the first layer goes to what follows the last.
 
     Returns
     -------
@@ -43,8 +44,8 @@ def prune(model: nn.Module, keep: int | Iterable[int]) -> nn.Module:
     Raises
     ------
     StrataError
-        `keep` names no layer, one that is not there, or one twice; or the model is no stack of
-        layers of one kind, as a ResNet.
+        `keep` names a layer that is not there, or one twice; or the model is no stack of layers of
+        one kind, as a ResNet.
     """
     total = n_layers(model)
     count = isinstance(keep, Integral)
@@ -56,22 +57,27 @@ def prune(model: nn.Module, keep: int | Iterable[int]) -> nn.Module:
             f"keep {chosen}: layers are numbered 0 to {total - 1}, each can be kept once"
         )
     smaller = copy.deepcopy(model)
-    path, layers = _stack(smaller)
-    first = layers[0]
+    path, layers = layer_stack(smaller)
     parent, _, name = path.rpartition(".")
     setattr(smaller.get_submodule(parent), name, type(layers)([layers[i] for i in chosen]))
-    _hand_over_bias(first, layers[chosen[0]])
+    if chosen:
+        _hand_over_bias(layers[0], layers[chosen[0]])
     _set_depth(smaller, len(chosen))
+    _keep_weights(smaller, chosen)
     return smaller
 
 
-def _stack(model: nn.Module) -> tuple[str, nn.ModuleList]:
-    """Path and modules of a model's layers."""
+def layer_stack(model: nn.Module) -> tuple[str, nn.ModuleList]:
+    """Path and modules of a model's layers, of which there may be none.
+
+    Raises StrataError as `n_layers`.
+    """
     layers = find_layers(model)
+    if not layers:
+        return _emptied(model)
     stacks = {path.rpartition(".")[0] for path in layers}
-    name = type(model).__name__
     if len(stacks) != 1 or not hasattr(_vision_half(model.config), "num_hidden_layers"):
-        raise StrataError(f"{name}: its layers cannot be taken out; prune transformers, not stages")
+        raise _no_stack(model)
     (path,) = stacks
     whole = next(
         full
@@ -81,6 +87,23 @@ def _stack(model: nn.Module) -> tuple[str, nn.ModuleList]:
         and list(module.children()) == list(layers.values())
     )
     return whole, model.get_submodule(whole)
+
+
+def _emptied(model: nn.Module) -> tuple[str, nn.ModuleList]:
+    """The list from which all layers of a model have been taken out."""
+    lists = [(path, module) for path, module in model.named_modules() if _length(module) == 0]
+    if len(lists) != 1:
+        raise _no_stack(model)
+    return lists[0]
+
+
+def _no_stack(model: nn.Module) -> StrataError:
+    name = type(model).__name__
+    return StrataError(f"{name}: its layers cannot be taken out; prune transformers, not stages")
+
+
+def _length(module: nn.Module) -> int:
+    return len(module) if hasattr(module, "__len__") else -1
 
 
 def _vision_half(config):
@@ -94,6 +117,19 @@ def _hand_over_bias(old: nn.Module, new: nn.Module) -> None:
     if before is not after and hasattr(before, "rel_attn_embed"):
         after.rel_attn_embed = before.rel_attn_embed
         after.has_relative_position_bias = True
+
+
+def _keep_weights(model: nn.Module, chosen: Sequence[int]) -> None:
+    """Of a head that weighs all layers, the weights of the states that are left."""
+    from torch import nn
+
+    weights = getattr(model, "layer_weights", None)
+    if weights is not None and chosen:
+        places = [0, *(number + 1 for number in chosen)]  # the first is what enters the layers
+        model.layer_weights = nn.Parameter(weights.detach()[places])
+    elif weights is not None:  # one state has nothing to be weighed against
+        del model.layer_weights
+        model.config.use_weighted_layer_sum = False
 
 
 def _set_depth(model: nn.Module, depth: int) -> None:

@@ -15,9 +15,9 @@ import pandas as pd
 from strata import __version__
 from strata.data.splits import Task
 from strata.pruning.criteria import Layers
-from strata.pruning.kept import kept_text
+from strata.pruning.kept import cut_place, kept_text
 from strata.stats import wilson_interval, without_interval
-from strata.tables import check_measures
+from strata.tables import EMBEDDING, check_measures
 
 if TYPE_CHECKING:
     from strata.data.manifest import Dataset
@@ -35,6 +35,7 @@ def finetune_cuts(
     checkpoints: str | Path,
     device: str = "cpu",
     context: str | None = None,
+    embedding: bool = False,
     log: Callable[[str], None] = print,
 ) -> pd.DataFrame:
     """Fine-tune every cut of the pretrained model in `source` on a task, all in the same way.
@@ -45,12 +46,14 @@ def finetune_cuts(
     for the others) validation_curve and loss_curve. `context` is what an encoder of sounds that was
     trained on clips of one length sees (`strata.models.front_ends`).
 
+    `embedding` says whether tables of the model number the embedding among its layers.
     `checkpoints` is a folder: what was finished before a run was killed is taken from there, and
     the cut that it was at goes on where it was.
     """
     import torch
 
     from strata.models.inference import pick_device
+    from strata.models.layers import find_layers
     from strata.models.training.tuning import classifier, inputs_of
     from strata.pruning.surgery import prune
 
@@ -61,6 +64,7 @@ def finetune_cuts(
     inputs = inputs_of(source, dataset, full, device, context)
     folder = Path(checkpoints) / _digest(source, dataset, task, training, seed, context)
     folder.mkdir(parents=True, exist_ok=True)
+    names = [*([EMBEDDING] if embedding else []), *find_layers(full)]
     rows = []
     for kept in cuts:
         done = folder / f"{kept_text(kept).replace(' ', '-')}.json"
@@ -71,7 +75,8 @@ def finetune_cuts(
             part = done.with_suffix(".part")
             part.write_text(json.dumps(found))
             part.replace(done)
-        rows += _cut_rows(kept, json.loads(done.read_text()), task)
+        place = cut_place(kept, names) | {"family": task.target, "kept": kept_text(kept)}
+        rows += _cut_rows(place, json.loads(done.read_text()), task)
     table = pd.DataFrame(rows).assign(
         model=source.name, dataset=dataset.info["name"], concept=None, seed=seed
     )
@@ -112,13 +117,7 @@ def _finetune_cut(model, inputs, task, targets, training, seed, checkpoint, log)
     }
 
 
-def _cut_rows(kept: Layers, found: Mapping, task: Task) -> list[dict]:
-    place = {
-        "layer": f"layer {kept[-1]}",
-        "layer_index": kept[-1],
-        "family": task.target,
-        "kept": kept_text(kept),
-    }
+def _cut_rows(place: Mapping, found: Mapping, task: Task) -> list[dict]:
     rows = []
     for split in ("test", "validation"):
         n = len(task.rows[split])
