@@ -15,8 +15,10 @@ from strata.dissect.nulls import random_sets
 from strata.dissect.problem import Problem
 from strata.dissect.products import Plan, make_plan
 from strata.dissect.scorer import Keys
+from strata.dissect.shared_places import SharedPlaces
 from strata.dissect.soft_wpmi import SoftWpmi
 from strata.dissect.softmax import SoftmaxSums
+from strata.dissect.ties import Ties, find_ties, tied_shares
 from strata.dissect.tiles import Tile
 from strata.dissect.wpmi import Wpmi
 
@@ -36,34 +38,58 @@ class MutualInformation:
 
     def __init__(self, problem: Problem, parameters: SoftWpmi | Wpmi, n_permutations: int):
         self.problem, self.parameters = problem, parameters
-        k, n = parameters.top_k, problem.n_images
-        self.draws = random_sets(n, k, n_permutations, problem.seed)
+        self.draws = random_sets(problem.ranks, parameters.top_k, n_permutations, problem.seed)
         self.constant: list[np.ndarray] = []
+        self.tied: list[np.ndarray] = []
         self.tops: list[np.ndarray] = []
+        self.ties: list[Ties] = []
         self.plan: Plan
+        self.shared: SharedPlaces | None = None
 
     def add(self, activations: np.ndarray, survey: Survey) -> None:
-        self.tops.append(survey.top[:, : self.parameters.top_k].copy())
+        k = self.parameters.top_k
+        self.tops.append(survey.top[:, :k].copy())
         self.constant.append(survey.constant)
+        self.tied.append(tied_shares(survey, k))
+        self.ties.append(find_ties(activations, survey, k, self.problem.memory_mb))
 
     def images(self) -> np.ndarray:
-        return np.unique(np.concatenate([self.draws, *self.tops]))
+        if any(ties.others.any() for ties in self.ties):
+            return np.arange(self.problem.n_images)
+        at_borders = [ties.images for ties in self.ties]
+        return np.unique(
+            np.concatenate([self.draws.ravel(), *map(np.ravel, self.tops), *at_borders])
+        )
 
     def start(self, needed: np.ndarray, sums: SoftmaxSums | None) -> None:
         rows = np.concatenate([*self.tops, self.draws])
+        edges = np.cumsum([0, *map(len, self.tops)])
         self.tops.clear()
         a = self.parameters.a
         self.scale, base, rate = self.parameters.factors(self.problem.n_concepts)
         statistics = (sums.of(a)[needed], sums.least[needed], sums.greatest[needed])
-        positions = np.searchsorted(needed, rows).astype(np.int32)
-        self.plan = make_plan(positions, len(needed), a, base, rate, *statistics)
+        counts = np.full(len(rows), rows.shape[1])
+        for ties, first in zip(self.ties, edges, strict=False):
+            counts[first + ties.units] = ties.first
+        own, rank = np.nonzero(np.arange(rows.shape[1]) < counts[:, None])
+        image = np.searchsorted(needed, rows[own, rank]).astype(np.int32)
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        self.plan = make_plan(starts, image, rate[rank], len(needed), a, base, *statistics)
+        if any(len(ties.units) for ties in self.ties):
+            self.shared = SharedPlaces(
+                self.parameters, self.problem.n_concepts, self.ties, edges, needed, statistics
+            )
+        self.ties.clear()
 
     def bytes_per_concept(self) -> float:
         # Products, their logarithms, and what the prior holds for a while.
-        return 4.0 * (3 * self.plan.n_rows + 2 * self.plan.block)
+        more = 0 if self.shared is None else self.shared.plan.n_rows
+        return 4.0 * (3 * (self.plan.n_rows + more) + 2 * self.plan.block)
 
     def keys(self, tile: Tile) -> list[Keys]:
         table = tile.log_products(self.plan)
+        if self.shared is not None:
+            self.shared.add_to(table, tile)
         n_rows = sum(map(len, self.constant))
         drawn, found, first = table[n_rows:], [], 0
         for constant in self.constant:
