@@ -316,7 +316,7 @@ def test_of_equal_activations_the_earlier_and_of_equal_scores_the_first_by_name(
     names = [*WORDS, *(f"again{i}" for i in range(CONCEPTS))]
     labels = label_neurons(case[0], images, twins, names, "cosine", memory_mb=0.05)
     assert labels["label"].str.startswith("again").all()
-    assert [x.split(";")[0][5:] for x in labels["runner_up"]] == [x[4:] for x in labels["label"]]
+    assert [x.split(";")[0][4:] for x in labels["runner_up"]] == [x[5:] for x in labels["label"]]
 
 
 def test_top_images_of_any_order_and_type(case):

@@ -85,7 +85,7 @@ def as_labels(labels, n: int, name: str = "labels") -> list:
 
 
 def row_digests(rows: np.ndarray) -> np.ndarray:
-    """A number of 64 bits for each row (n,), the same for the same values of whatever float type."""
+    """A number of 64 bits for each row (n,): the same for equal values, of whatever type."""
     flat = np.asarray(rows).reshape(len(rows), -1)
     found = np.empty(len(flat), dtype=np.uint64)
     for i, row in enumerate(flat):

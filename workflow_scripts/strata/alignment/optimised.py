@@ -96,7 +96,8 @@ def _optimised(
     means = item_means(features, judgements.items, judgements.n_items)
     triplets = judgements.answers[["a", "b", "odd"]].to_numpy()
     counts = judgements.answers["count"].to_numpy()
-    tested = cross_validate(means, triplets, method, counts=counts, **search, **fitting)
+    named = {"counts": counts, "names": judgements.names}
+    tested = cross_validate(means, triplets, method, **named, **search, **fitting)
     chosen = float(np.median(tested.chosen))
     fitted = fit_transform(means, triplets, method, counts=counts, regularisation=chosen, **fitting)
     return tested, fitted

@@ -40,10 +40,10 @@ class GraphConvexity:
     each concept, with the graph as it is. `chance` is the expected mean for random labels,
     `normalised` (mean - chance) / (1 - chance), `p_value` the permutation test's (NaN without
     permutations). `unreachable` is the share of pairs without a path. `hubness` is the skewness of
-    how often a sample is a neighbor (Radovanović et al. 2010). `tied` is the share of neighbors that
-    were drawn among samples at one distance. `per_concept` maps a label to its
-    score; `concepts` is a table with a row per concept: concept, value, low, high, chance,
-    normalised, p_value, n_samples, n_pairs, unreachable.
+    how often a sample is a neighbor (Radovanović et al. 2010). `tied` is the share of neighbors
+    that were drawn among samples at one distance. `per_concept` maps a label to its score;
+    `concepts` is a table with a row per concept: concept, value, low, high, chance, normalised,
+    p_value, n_samples, n_pairs, unreachable.
     """
 
     mean: float

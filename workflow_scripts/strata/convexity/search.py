@@ -136,11 +136,16 @@ def settle(edges, work):
     distance, hops, before, doubtful, waiting, settled, head, after, ahead, _, _, state = work
     radius(edges, work)
     slot, n_waiting, n_settled = state[0] % n_buckets, state[1], state[3]
+    last = head[slot]
+    while last >= 0 and after[last] >= 0:
+        last = after[last]
     while head[slot] >= 0:
         u = head[slot]
         head[slot] = after[u]
         if after[u] >= 0:
             ahead[after[u]] = -1
+        else:
+            last = -1
         waiting[u] = False
         n_waiting -= 1
         if not settled[u]:
@@ -162,6 +167,8 @@ def settle(edges, work):
             else:
                 doubtful[v] = reached >= distance[v] - tolerance
             if waiting[v]:  # take it out of its bucket
+                if v == last:
+                    last = ahead[v]
                 if ahead[v] >= 0:
                     after[ahead[v]] = after[v]
                 else:
@@ -176,6 +183,14 @@ def settle(edges, work):
                     state[2] += 1
             distance[v], hops[v], before[v] = reached, h, u
             bucket = int(reached / width) % n_buckets
+            if bucket == slot:  # behind those that wait: where edges have no length, by hops
+                after[v], ahead[v] = -1, last
+                if last >= 0:
+                    after[last] = v
+                else:
+                    head[slot] = v
+                last = v
+                continue
             after[v], ahead[v] = head[bucket], -1
             if head[bucket] >= 0:
                 ahead[head[bucket]] = v

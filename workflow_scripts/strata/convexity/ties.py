@@ -1,4 +1,4 @@
-"""Nearest neighbors where several are as near as the k-th: those that have to be left out are drawn.
+"""Nearest neighbors where several are as near as the k-th: who is left out is drawn.
 
 Loading this module loads numba.
 """

@@ -14,8 +14,8 @@ from strata.errors import StrataError
 
 class Problem(NamedTuple):
     """What all layers share: embeddings (images, d) and (concepts, d) of unit length, the size in
-    MB of what is computed at a time, the seed of the nulls, and the images' `ranks` (images,), drawn
-    by seed and embedding: of equally activating images the lowest comes first."""
+    MB of what is computed at a time, the seed of the nulls, and the images' `ranks` (images,),
+    drawn by seed and embedding: of equally activating images the lowest comes first."""
 
     images: np.ndarray
     texts: np.ndarray

@@ -30,7 +30,7 @@ class Ties(NamedTuple):
 
 
 def tied_shares(survey: Survey, k: int) -> np.ndarray:
-    """Share of each neuron's k places that go to images at the border, (neurons,); 0 without ties."""
+    """Share of each neuron's k places that images at the border share, (neurons,)."""
     values = survey.values
     if values.shape[1] == k:
         return np.zeros(len(values))

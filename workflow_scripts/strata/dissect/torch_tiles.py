@@ -56,7 +56,7 @@ class TorchTile:
             inverse = self._here((1 / plan.totals).astype(np.float32))
             softmax = torch.exp(self.whole * plan.a) * inverse[:, None]
             # The products of this many factors stay within float32, as S lies between 0 and 1.
-            largest = np.abs(np.log([plan.base, plan.base + plan.rate.max()])).max()
+            largest = np.abs(np.log([plan.base, plan.base + plan.rate.max(initial=0)])).max()
             at_once = max(1, int(_LOG_LIMIT / max(largest, 1e-9)))
             logs = torch.zeros(plan.n_rows, len(self.texts), device=self.device)
             products = torch.ones_like(logs)
