@@ -139,6 +139,19 @@ def test_tied_pictures_share_their_places(kind, similarity, backend):
         assert kind == "coarse" and soft
 
 
+@pytest.mark.parametrize("similarity", ["soft_wpmi", "wpmi"])
+@pytest.mark.parametrize("decided", [3, TOP])
+def test_p_values_of_noise_are_even_however_many_places_are_tied(decided, similarity):
+    draw = np.random.default_rng(11)
+    noise = draw.normal(size=(IMAGES, 400)).argsort(axis=0).argsort(axis=0) - (IMAGES - 1 - decided)
+    noise = np.maximum(noise, 0).astype(np.float32)
+    options = {"top_k": TOP, "n_permutations": 199}
+    found = label_neurons(noise, PICTURES, TEXTS, WORDS, similarity, **options)
+    assert (found["tied"] == (TOP - decided) / TOP).all()
+    p = found["p_value"]
+    assert p.mean() == pytest.approx(0.5, abs=0.08) and (p <= 0.05).mean() < 0.1
+
+
 # --- convexity ----------------------------------------------------------------------------------
 
 CLASSES = np.repeat(["a", "b", "c"], [60, 40, 20])

@@ -125,6 +125,27 @@ def radius(edges, work):
 
 
 @compiled
+def _take_out(v, bucket, head, after, ahead):
+    """Take vertex v out of the list of its bucket."""
+    if ahead[v] >= 0:
+        after[ahead[v]] = after[v]
+    else:
+        head[bucket] = after[v]
+    if after[v] >= 0:
+        ahead[after[v]] = ahead[v]
+
+
+@compiled
+def _put_behind(v, last, bucket, head, after, ahead):
+    """Put vertex v behind the last one of its bucket's list; -1 for none."""
+    after[v], ahead[v] = -1, last
+    if last >= 0:
+        after[last] = v
+    else:
+        head[bucket] = v
+
+
+@compiled
 def settle(edges, work):
     """Settle the vertices of the next bucket; there must be one that waits.
 
@@ -169,12 +190,7 @@ def settle(edges, work):
             if waiting[v]:  # take it out of its bucket
                 if v == last:
                     last = ahead[v]
-                if ahead[v] >= 0:
-                    after[ahead[v]] = after[v]
-                else:
-                    head[int(distance[v] / width) % n_buckets] = after[v]
-                if after[v] >= 0:
-                    ahead[after[v]] = ahead[v]
+                _take_out(v, int(distance[v] / width) % n_buckets, head, after, ahead)
             else:
                 waiting[v] = True
                 n_waiting += 1
@@ -184,11 +200,7 @@ def settle(edges, work):
             distance[v], hops[v], before[v] = reached, h, u
             bucket = int(reached / width) % n_buckets
             if bucket == slot:  # behind those that wait: where edges have no length, by hops
-                after[v], ahead[v] = -1, last
-                if last >= 0:
-                    after[last] = v
-                else:
-                    head[slot] = v
+                _put_behind(v, last, slot, head, after, ahead)
                 last = v
                 continue
             after[v], ahead[v] = head[bucket], -1

@@ -6,6 +6,7 @@ and the places that are left must be shared by all images at the border, often a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +37,33 @@ def tied_shares(survey: Survey, k: int) -> np.ndarray:
         return np.zeros(len(values))
     above = (values[:, :k] > values[:, k - 1 : k]).sum(axis=1)
     return np.where(values[:, k - 1] == values[:, k], (k - above) / k, 0.0)
+
+
+def null_levels(ties: Sequence[Ties], k: int) -> list[int]:
+    """How many first images of a draw a null needs, beside all k: 1, 2, 3, 4, 6, 8, 12, ..., of
+    these the next that is no less than some neuron's.
+
+    Only where all the rest is tied; images at the border that are few are nearly drawn.
+    """
+    steps = np.unique([[2**i, 3 * 2**i] for i in range(int(np.log2(k)) + 2)])
+    firsts = np.concatenate([[0], *(part.first[part.others] for part in ties)])
+    return [int(n) for n in np.unique(steps[np.searchsorted(steps, firsts[firsts > 0])]) if n < k]
+
+
+def level_of(ties: Ties, n_neurons: int, levels: Sequence[int]) -> np.ndarray:
+    """Which null a layer's neurons have, (neurons,): 0 for all k, i for levels[i - 1]."""
+    found = np.zeros(n_neurons, dtype=np.int64)
+    place = np.searchsorted(levels, ties.first) + 1
+    found[ties.units] = np.where(ties.others & (place <= len(levels)), place, 0)
+    return found
+
+
+def ties_of_draws(draws: np.ndarray, first: int, n_images: int) -> Ties:
+    """Draws (n, k) of which `first` images are decided, and all the rest is tied."""
+    n = len(draws)
+    images = np.sort(draws[:, :first], axis=1).ravel()
+    every = np.full(n, first), np.full(n, n_images - first), np.ones(n, dtype=bool)
+    return Ties(np.arange(n), *every, np.arange(n + 1) * first, images)
 
 
 def find_ties(activations: np.ndarray, survey: Survey, k: int, memory_mb: float) -> Ties:
