@@ -13,6 +13,7 @@ from strata.alignment.accuracy import category_credits, mean_credit, triplet_cre
 from strata.concepts import category_shares, concept_counts
 from strata.concepts.measures import count_measures, share_measures
 from strata.convexity.euclidean import euclidean_convexity, linear_head_convexity
+from strata.convexity.overlapping import overlapping_convexity
 from strata.convexity.scores import graph_convexity, pair_scores
 from strata.data.answers import triplet_groups
 from strata.data.layouts import _splits
@@ -190,6 +191,16 @@ def test_graph_convexity_does_not_depend_on_the_order_of_samples(kind, pairs):
     np.testing.assert_allclose(told(renamed), told(first), rtol=0, atol=1e-12)
     assert first.tied == pytest.approx(TIED.get(kind, first.tied))
     assert (first.tied > 0) == (kind != "no ties")
+
+
+@pytest.mark.parametrize("kind", POINTS)
+def test_convexity_of_overlapping_concepts_does_not_depend_on_the_order(kind):
+    marks = pd.DataFrame({"a": CLASSES == "a", "some": np.arange(IMAGES) % 3 == 0})
+    rows = np.random.default_rng(4).permutation(IMAGES)
+    first = overlapping_convexity(POINTS[kind], marks, pairs=50, bootstrap=20)
+    moved = marks.iloc[rows].reset_index(drop=True)
+    again = overlapping_convexity(POINTS[kind][rows], moved, pairs=50, bootstrap=20)
+    pd.testing.assert_frame_equal(again, first, rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", POINTS)
