@@ -135,24 +135,27 @@ def test_duplicates_are_joined_by_edges_of_no_length():
     assert same.mean == 1  # all samples are one point: every pair is an edge
 
 
-def test_ties_go_to_fewer_edges_then_to_lower_numbers():
+def test_ties_go_to_fewer_edges_then_to_a_draw():
     far = [[100.0, 0], [101, 0], [100, 1]]
     square = np.array([[0, 0], [1, 0], [0, 1], [1, 1], *far])
-    for labels, expected in (("aababbb", 1.0), ("abaabbb", 0.0)):  # by sample 1, not by 2
-        scores = pair_scores(square, list(labels), [[0, 3], [3, 0]], n_neighbors=2)
-        assert scores.tolist() == [expected] * 2
+    found = set()  # by sample 1 or by sample 2, there as back
+    for seed in range(12):
+        options = {"n_neighbors": 2, "seed": seed}
+        there, back = pair_scores(square, list("aababbb"), [[0, 3], [3, 0]], **options)
+        assert there == back
+        found.add(there)
+    assert found == {0.0, 1.0}
     line = np.array([[0.0, 0], [1, 0], [2, 0], *far])
     assert pair_scores(line, list("ababbb"), [[0, 2]], n_neighbors=2).tolist() == [1.0]
 
 
-@pytest.mark.parametrize("pairs", ["all", 50])
-def test_rotating_moving_and_scaling_change_nothing(pairs):
+def test_rotating_moving_and_scaling_change_nothing():
     features, labels = blobs(150, 3)
     turn = np.linalg.qr(np.random.default_rng(1).normal(size=(16, 16)))[0]
-    first = graph_convexity(features, labels, pairs=pairs)
-    moved = graph_convexity(features @ turn * 7 + 1000, labels, pairs=pairs)
+    first = graph_convexity(features, labels)
+    moved = graph_convexity(features @ turn * 7 + 1000, labels)
     assert moved.mean == pytest.approx(first.mean, abs=1e-12)
-    assert moved.low == pytest.approx(first.low, abs=1e-12)
+    assert moved.low == pytest.approx(first.low, abs=0.01)  # resamples go by what is in the rows
 
 
 def test_a_new_order_of_the_samples_changes_nothing():

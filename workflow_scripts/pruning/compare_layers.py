@@ -23,7 +23,7 @@ with job(snakemake):
     found = layer_similarities(
         encoder,
         dataset,
-        some_rows(shared_rows(tasks, "train"), params.samples, params.seed),
+        some_rows(shared_rows(tasks, "train"), params.samples, params.seed, dataset.manifest),
         batch_size=params.batch_size,
     )
     measures = similarity_measures(

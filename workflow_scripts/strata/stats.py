@@ -53,7 +53,8 @@ def bootstrap_interval(
     """`statistic` of `values` (rows are resampled) with a percentile bootstrap interval.
 
     Efron & Tibshirani 1993, chapter 13. `statistic` maps an array like `values` to a number; the
-    mean of a flat array is done without a loop. One value has no interval (NaN).
+    mean of a flat array is done without a loop, and does not depend on the order of the values. One
+    value has no interval (NaN).
 
     Raises StrataError when there are no values.
     """
@@ -67,6 +68,7 @@ def bootstrap_interval(
         return Estimate(value, np.nan, np.nan)
     rng = np.random.default_rng(seed)
     if statistic is np.mean and values.ndim == 1:
+        values = np.sort(values)  # resamples are drawn by place
         rows = max(1, _BATCH // size)
         parts = [min(rows, n - start) for start in range(0, n, rows)]
         draws = [values[rng.integers(size, size=(part, size))].mean(axis=1) for part in parts]
@@ -148,6 +150,8 @@ def correlation(
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         raise StrataError("a correlation needs values that vary")
     found = functions[method](x, y)
+    order = np.lexsort((y, x))  # resamples are drawn by place
+    x, y = x[order], y[order]
     picks = np.random.default_rng(seed).integers(len(x), size=(n, len(x)))
     draws = _row_correlations(x[picks], y[picks], ranked=method == "spearman")
     bounds = percentile_interval(draws, level)
@@ -192,7 +196,7 @@ def paired_test(differences: np.ndarray, permutations: int = 9999, seed: int = 0
     """
     from scipy.stats import permutation_test
 
-    differences = np.asarray(differences, dtype=float)
+    differences = np.sort(np.asarray(differences, dtype=float))  # flips are drawn by place
     if not len(differences):
         raise StrataError("a paired test needs at least one difference")
     if not np.any(differences) or len(differences) == 1:

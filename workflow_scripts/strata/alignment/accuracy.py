@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from strata.arrays import as_array
 from strata.data.answers import TASKS, check_triplets, triplet_groups
 from strata.errors import StrataError
 from strata.stats import LEVEL, Estimate, percentile_interval
@@ -30,7 +31,7 @@ def _prepared(embeddings: np.ndarray, similarity: str) -> np.ndarray:
     """Embeddings in float64, of unit length for the cosine."""
     if similarity not in SIMILARITIES:
         raise StrataError(f"similarity {similarity!r} is unknown: choose from {SIMILARITIES}")
-    embeddings = np.asarray(embeddings, dtype=np.float64)
+    embeddings = as_array(embeddings, "embeddings").astype(np.float64)
     if embeddings.ndim != 2:
         raise StrataError(f"embeddings must have two dimensions, not shape {embeddings.shape}")
     bad = ~np.isfinite(embeddings).all(axis=1)
@@ -123,13 +124,13 @@ def item_means(features: np.ndarray, items: np.ndarray, n_items: int) -> np.ndar
     `items` gives each sample's item number, -1 for none. Raises StrataError for an item without
     any sample.
     """
-    items = np.asarray(items)
+    items = as_array(items, "items")
     counts = np.bincount(items[items >= 0], minlength=n_items)
     if (counts == 0).any():
         raise StrataError(f"item {int((counts == 0).argmax())} has no sample")
     order = np.argsort(items, kind="stable")[(items < 0).sum() :]
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    sums = np.add.reduceat(np.asarray(features, dtype=np.float64)[order], starts, axis=0)
+    sums = np.add.reduceat(as_array(features, "features").astype(np.float64)[order], starts, axis=0)
     return sums / counts[:, None]
 
 

@@ -19,7 +19,8 @@ class Judgements:
     """A set of triplets and where their items lie among the samples of a data set.
 
     `answers` has a, b, odd and count; `items` is each sample's item number, -1 for none; `members`
-    the items' categories (boolean columns, perhaps none); `info` is the set's `dataset.json`.
+    the items' categories (boolean columns, perhaps none); `info` is the set's `dataset.json`;
+    `names` are the items'.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Judgements:
     n_items: int
     members: pd.DataFrame
     info: Mapping
+    names: Sequence[str] | None = None
 
     @classmethod
     def of(
@@ -45,7 +47,7 @@ class Judgements:
             raise StrataError(f"{info['name']}: item {name!r} has no sample in {info['images']}")
         families = manifest.drop(columns=["sample", "split", "index", "item"])
         members = _members(families)
-        return cls(info["name"], answers, items, len(numbers), members, info)
+        return cls(info["name"], answers, items, len(numbers), members, info, list(numbers))
 
     @property
     def rows(self) -> np.ndarray:

@@ -105,7 +105,8 @@ def _optimised(
     counts = judgements.answers["count"].to_numpy()
     if (means == means[0]).all():
         return _as_it_is(means, triplets, fitting["task"], search)
-    tested = cross_validate(means, triplets, method, counts=counts, **search, **fitting)
+    named = {"counts": counts, "names": judgements.names}
+    tested = cross_validate(means, triplets, method, **named, **search, **fitting)
     chosen = float(np.median(tested.chosen))
     fitted = fit_transform(means, triplets, method, counts=counts, regularisation=chosen, **fitting)
     return tested, fitted

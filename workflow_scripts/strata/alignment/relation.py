@@ -79,7 +79,8 @@ def _clustered_correlation(
 ) -> Estimate:
     columns = ["convexity", "accuracy", "relative_depth"]
     value = _rank_correlation(part[columns].to_numpy(), controlled)
-    models = [rows[columns].to_numpy() for _, rows in part.groupby("model", sort=False)]
+    # Models are drawn by their place among the names, whatever the order of the rows.
+    models = [rows[columns].to_numpy() for _, rows in part.groupby("model", sort=True)]
     if np.isnan(value) or len(models) < 2:
         return Estimate(value, np.nan, np.nan)
     draw = np.random.default_rng(seed)

@@ -25,8 +25,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from strata.alignment.accuracy import triplet_credits
+from strata.arrays import as_array
 from strata.data.answers import TASKS, check_triplets
 from strata.errors import StrataError
 
@@ -45,7 +47,7 @@ class Transform:
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """Transformed rows (samples, dimensions), float64."""
-        standard = (np.asarray(features, dtype=np.float64) - self.mean) / self.scale
+        standard = (as_array(features, "features").astype(np.float64) - self.mean) / self.scale
         return standard @ self.weights + self.bias
 
 
@@ -106,7 +108,7 @@ def fit_transform(
     if regularisation < 0:
         raise StrataError(f"regularisation must not be negative, but is {regularisation}")
     triplets = check_triplets(triplets, len(embeddings))
-    embeddings = np.asarray(embeddings, dtype=np.float64)
+    embeddings = as_array(embeddings, "embeddings").astype(np.float64)
     if not np.isfinite(embeddings).all():
         raise StrataError("embeddings hold NaN or infinite values")
     used = np.unique(triplets)
@@ -157,7 +159,8 @@ class _Loss:
     ):
         import torch
 
-        counts = np.ones(len(triplets)) if counts is None else np.asarray(counts, dtype=float)
+        counts = as_array(np.ones(len(triplets)) if counts is None else counts, "counts")
+        counts = counts.astype(float)
         place = np.searchsorted(used, triplets)
         self.items = torch.from_numpy(standard[used])
         self.a, self.b, self.c = torch.from_numpy(place).T
@@ -259,26 +262,34 @@ def cross_validate(
     similarity: str = "cosine",
     task: str = "odd_one_out",
     seed: int = 0,
+    names: Sequence[str] | None = None,
     **options,
 ) -> CrossValidated:
     """Accuracy of the transform on items that it has not seen.
 
     Items are cut into folds. A transform is fitted to the triplets of which no item lies in the
     fold, and tested on those whose three items all do; triplets that straddle are left out. The
-    regularisation is chosen from `grid` in the same way among the remaining folds' items.
+    regularisation is chosen from `grid` in the same way among the remaining folds' items. Items
+    are dealt out in the order of their `names` (items, each once), by which folds are the same
+    however items are numbered; without names by number.
 
     Raises StrataError when a fold has no triplets, besides the errors of `fit_transform`.
     """
     triplets = check_triplets(triplets, len(embeddings))
-    counts = np.ones(len(triplets)) if counts is None else np.asarray(counts)
-    fold_of = item_folds(len(embeddings), folds, seed)
+    embeddings = as_array(embeddings, "embeddings")
+    counts = as_array(np.ones(len(triplets)) if counts is None else counts, "counts")
+    by_name = _by_name(names, len(embeddings))
+    fold_of = np.empty(len(embeddings), dtype=np.int64)
+    fold_of[by_name] = item_folds(len(embeddings), folds, seed)
     scoring = {"similarity": similarity, "task": task}
     fitting = {"method": method, "task": task, **options}
     parts, credits, before, chosen = [], [], [], []
     for fold in range(folds):
         inside = fold_of == fold
         train, test = _split(triplets, inside, f"fold {fold + 1} of {folds}")
-        best = _choose(embeddings, triplets[train], counts[train], grid, fitting, scoring, seed)
+        best = _choose(
+            embeddings, triplets[train], counts[train], grid, fitting, scoring, by_name, seed
+        )
         fitted = fit_transform(
             embeddings, triplets[train], counts=counts[train], regularisation=best, **fitting
         )
@@ -287,6 +298,17 @@ def cross_validate(
         before.append(triplet_credits(embeddings, triplets[test], **scoring))
         chosen.append(best)
     return CrossValidated(*map(np.concatenate, (parts, credits, before)), tuple(chosen))
+
+
+def _by_name(names: Sequence[str] | None, n: int) -> np.ndarray:
+    """Item numbers in the order of their names."""
+    if names is None:
+        return np.arange(n)
+    if len(set(names)) != n or len(names) != n:
+        raise StrataError(f"names: {n} items need as many different names, not {len(set(names))}")
+    told = pd.Series([str(name) for name in names])
+    numbers = told.str.fullmatch("[0-9]+").all()
+    return np.argsort((told.astype(np.int64) if numbers else told).to_numpy(), kind="stable")
 
 
 def _split(triplets: np.ndarray, inside: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -304,12 +326,13 @@ def _choose(
     grid: Sequence[float],
     fitting: Mapping,
     scoring: Mapping,
+    by_name: np.ndarray,
     seed: int,
 ) -> float:
     """The regularisation that does best on items held out; the strongest of equals."""
     if len(grid) == 1:
         return float(grid[0])
-    items = np.unique(triplets)
+    items = by_name[np.isin(by_name, triplets)]
     held_out = np.zeros(len(embeddings), bool)
     held_out[np.random.default_rng([seed, 1]).permutation(items)[: len(items) // 3]] = True
     train, test = _split(triplets, held_out, "the choice of the regularisation")

@@ -12,9 +12,11 @@ from strata.stats import percentile_interval
 from strata.tables import blocks_passed
 
 
-def _resamples(n: int, times: int, seed: int) -> np.ndarray:
-    """Neurons drawn with replacement, (times, n)."""
-    return np.random.default_rng(seed).integers(n, size=(times, n))
+def _resamples(layer: pd.DataFrame, times: int, seed: int) -> np.ndarray:
+    """Neurons drawn with replacement, (times, n): by score and label, not by their order."""
+    order = layer.assign(place=np.arange(len(layer)))
+    order = order.sort_values(["similarity", "description"])["place"].to_numpy()
+    return order[np.random.default_rng(seed).integers(len(layer), size=(times, len(layer)))]
 
 
 def _above_in_resamples(
@@ -70,7 +72,7 @@ def count_measures(
     """
     labels, rows = _as_labels(measures), []
     for _, layer in by_layer(labels):
-        picks = _resamples(len(layer), bootstrap, seed)
+        picks = _resamples(layer, bootstrap, seed)
         codes = pd.factorize(layer["description"])[0]
         for threshold in _usable(labels):
             value = len(set(codes[above_threshold(layer, threshold, alpha)]))
@@ -100,7 +102,7 @@ def share_measures(
     """
     labels, rows = _as_labels(measures), []
     for _, layer in by_layer(labels):
-        picks = _resamples(len(layer), bootstrap, seed)
+        picks = _resamples(layer, bootstrap, seed)
         members = {c: layer["description"].isin(w).to_numpy() for c, w in categories.items()}
         for threshold in _usable(labels):
             above = above_threshold(layer, threshold, alpha)

@@ -69,14 +69,15 @@ def neuron_truth(
     """The planted truth beside the labels of one layer.
 
     `labels` has unit, concept and metric (the similarity function); `auc` is (neurons, factors).
-    Returned are these with factor (the best), auc (its AUC), named (the label names it) and
-    label_auc (the highest AUC of the factors that the label names; NaN where it names none).
-    Neurons without a label are left out.
+    Returned are these with factor (the best; of equals the first by name), auc (its AUC), named
+    (the label names it) and label_auc (the highest AUC of the factors that the label names; NaN
+    where it names none). Neurons without a label are left out.
     """
     numbers = {factor: i for i, factor in enumerate(factors)}
     labels = labels[labels["concept"].notna()]
     units = labels["unit"].to_numpy()
-    best = auc.argmax(axis=1)[units]
+    by_name = np.argsort(factors)
+    best = by_name[auc[:, by_name].argmax(axis=1)][units]
     named = [[numbers[f] for f in vocabulary.get(w, ()) if f in numbers] for w in labels["concept"]]
     return labels.assign(
         factor=[factors[i] for i in best],

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from strata.arrays import as_array, as_labels, drawn_order
 from strata.errors import StrataError
 from strata.stats import LEVEL, bootstrap_interval
 
@@ -77,7 +78,8 @@ def euclidean_convexity(
 
     Parameters
     ----------
-    features : (samples, ...): vectors, or tokens or maps with all their dimensions
+    features : (samples, ...): vectors, or tokens or maps with all their dimensions; these and
+        labels as `strata.arrays` takes them
     classify : what follows in the network: an array like `features` to labels, many at a time
     pairs : unordered pairs of each concept, as `draw_pairs`
 
@@ -88,8 +90,8 @@ def euclidean_convexity(
     """
     if points < 1:
         raise StrataError(f"points must be positive, not {points}")
-    features = _checked(features, labels)
-    chosen = draw_pairs(labels, pairs, seed)
+    features, labels = _checked(features, labels)
+    chosen = _pairs_in_drawn_order(features, labels, pairs, seed)
     steps = (np.arange(points) + 1) / (points + 1)
     shape = (1, points) + (1,) * (features.ndim - 1)
     weight = steps.reshape(shape).astype(features.dtype)
@@ -125,8 +127,8 @@ def linear_head_convexity(
 
     Raises StrataError as `euclidean_convexity`, and for a concept that is no class.
     """
-    features = _checked(features, labels)
-    chosen = draw_pairs(labels, pairs, seed)
+    features, labels = _checked(features, labels)
+    chosen = _pairs_in_drawn_order(features, labels, pairs, seed)
     numbers = {name: i for i, name in enumerate(classes)}
     unknown = [concept for concept in dict.fromkeys(chosen["concept"]) if concept not in numbers]
     if unknown:
@@ -158,21 +160,32 @@ def segment_shares(first: np.ndarray, second: np.ndarray, own: np.ndarray) -> np
     return np.clip(high - low, 0.0, 1.0)
 
 
-def _checked(features: np.ndarray, labels: Sequence) -> np.ndarray:
-    features = np.asarray(features)
-    if features.dtype.kind != "f":
-        features = features.astype(np.float64)
-    if len(features) != len(labels):
-        raise StrataError(f"there are {len(features)} samples, but {len(labels)} labels")
+def _checked(features: np.ndarray, labels: Sequence) -> tuple[np.ndarray, list]:
+    features = as_array(features, "features")
+    if features.dtype not in (np.float32, np.float64):
+        # Points between samples have more digits than half precision.
+        features = features.astype(np.float32 if features.dtype == np.float16 else np.float64)
     if not np.isfinite(features).all():
         raise StrataError("features hold NaN or infinite values")
-    return features
+    return features, as_labels(labels, len(features))
+
+
+def _pairs_in_drawn_order(
+    features: np.ndarray, labels: list, pairs: str | int, seed: int
+) -> pd.DataFrame:
+    """`draw_pairs` in an order that does not depend on the one of the rows."""
+    order = drawn_order(features, labels, seed)
+    chosen = draw_pairs([labels[i] for i in order], pairs, seed)
+    places = {name: order[chosen[name].to_numpy()] for name in ("first", "second")}
+    return chosen.assign(**places)
 
 
 def _result(scores: pd.DataFrame, bootstrap: int, seed: int) -> EuclideanConvexity:
     values = scores["value"].to_numpy()
     mean = bootstrap_interval(values, n=bootstrap, seed=seed, level=LEVEL)
-    per_concept = scores.groupby("concept", sort=False)["value"].mean().to_dict()
+    per_concept = scores.groupby("concept", sort=False)["value"].mean()
+    first = scores.groupby("concept", sort=False)[["first", "second"]].min().min(axis=1)
+    per_concept = per_concept[first.sort_values().index].to_dict()  # in order of first appearance
     return EuclideanConvexity(
         *mean, float(np.mean(list(per_concept.values()))), len(scores), per_concept, scores
     )

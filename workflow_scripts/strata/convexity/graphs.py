@@ -1,6 +1,6 @@
 """Nearest-neighbor graphs, exact: candidates' distances are computed again in float64.
 
-Of neighbors at the same distance the lower sample numbers are kept.
+Of more neighbors at the k-th distance than there are places for, each sample draws its own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from strata.arrays import as_array
 from strata.errors import StrataError
 from strata.models.inference import pick_device
 
@@ -20,12 +21,14 @@ class NeighborGraph(NamedTuple):
 
     `indptr` (n + 1), `indices` and `weights` (2 edges): the neighbors of each sample and their
     Euclidean distances. `occurrences` (n): how many samples have this one among their k nearest.
+    `tied`: the share of all samples' k places for neighbors that were drawn among equally near.
     """
 
     indptr: np.ndarray
     indices: np.ndarray
     weights: np.ndarray
     occurrences: np.ndarray
+    tied: float
 
     @property
     def n(self) -> int:
@@ -33,13 +36,15 @@ class NeighborGraph(NamedTuple):
 
 
 def neighbor_graph(
-    features: np.ndarray, n_neighbors: int = 10, device: str = "cpu"
+    features: np.ndarray, n_neighbors: int = 10, device: str = "cpu", seed: int = 0
 ) -> NeighborGraph:
     """The symmetric k-nearest-neighbor graph of `features` (samples, dimensions), Euclidean.
 
     Samples at distance zero are neighbors like any other, joined by an edge of weight zero. The
     distance matrix is never held. On `device` "cuda" (with "auto", where there is one) torch finds
-    the candidates; the distances are computed here again, so that the graph is the same.
+    the candidates; the distances are computed here again, so that the graph is the same. `seed`
+    draws among neighbors at one distance, by number; `strata.arrays.drawn_order` gives an order of
+    the samples in which the numbers, too, are independent of the order given.
 
     Raises
     ------
@@ -47,12 +52,14 @@ def neighbor_graph(
         `features` has not two dimensions, NaN or infinite values, or at most `n_neighbors` samples;
         `device` is unknown, or "cuda" without a GPU or torch.
     """
-    from strata.convexity.neighbors import nearest, symmetric_rows
+    from strata.convexity.neighbors import symmetric_rows
+    from strata.convexity.ties import drawn_nearest
 
     features = _checked(features, n_neighbors)
-    neighbors, distances = nearest(features, n_neighbors, _candidates_on(device))
+    neighbors, distances, drawn = drawn_nearest(features, n_neighbors, seed, _candidates_on(device))
     occurrences = np.bincount(neighbors.ravel(), minlength=len(features))
-    return NeighborGraph(*symmetric_rows(neighbors, distances), occurrences)
+    graph = symmetric_rows(neighbors, distances)
+    return NeighborGraph(*graph, occurrences, float(drawn.mean()))
 
 
 def _candidates_on(device: str) -> Callable | None:
@@ -66,7 +73,7 @@ def _candidates_on(device: str) -> Callable | None:
 
 def _checked(features: np.ndarray, n_neighbors: int) -> np.ndarray:
     """A float64 copy of `features`, centred: distances then lose no digits to a common offset."""
-    features = np.asarray(features)
+    features = as_array(features, "features")
     if features.ndim != 2:
         raise StrataError(f"features must have two dimensions, not shape {features.shape}")
     if not 1 <= n_neighbors < len(features):
@@ -78,8 +85,13 @@ def _checked(features: np.ndarray, n_neighbors: int) -> np.ndarray:
     bad = ~np.isfinite(features).all(axis=1)
     if bad.any():
         raise StrataError(f"features: sample {int(bad.argmax())} is NaN or infinite")
-    features -= features.mean(axis=0)
-    return features
+    return features - _rounded_mean(features)
+
+
+def _rounded_mean(features: np.ndarray) -> np.ndarray:
+    """The mean, to the digits that do not depend on the order in which rows are summed."""
+    unit = np.ldexp(1.0, np.frexp(np.abs(features).max(axis=0))[1] - 24)
+    return np.round(features.mean(axis=0) / unit) * unit
 
 
 def component_sizes(graph: NeighborGraph) -> np.ndarray:

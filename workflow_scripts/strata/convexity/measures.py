@@ -32,7 +32,8 @@ def convexity_measures(
     """Graph convexity of every family (column of `labels`) in every layer.
 
     Metrics: graph_convexity (mean over pairs), graph_convexity_concepts (mean over concepts),
-    graph_convexity_normalised, chance, unreachable, hubness; and graph_convexity_concept with its
+    graph_convexity_normalised, chance, unreachable, hubness, tied_neighbors (the share of neighbors
+    that were drawn among equally near samples); and graph_convexity_concept with its
     concept_chance for each concept. Errors as for `graph_convexity`, with the place named.
     """
     rows = []
@@ -44,7 +45,8 @@ def convexity_measures(
             except StrataError as error:
                 raise StrataError(f"{model}, layer {name}, {family}: {error}") from None
             rows += _convexity_rows(layer, name, family, found)
-        log(f"{name}: convexity of {', '.join(labels)}")
+        tied = f"; {found.tied:.0%} of neighbors drawn among equally near" if found.tied else ""
+        log(f"{name}: convexity of {', '.join(labels)}{tied}")
     return finish_measures(rows, model, dataset, seed)
 
 
@@ -62,6 +64,7 @@ def _convexity_rows(layer: int, name: str, family: str, found: GraphConvexity) -
     ]
     for metric in ("chance", "unreachable", "hubness"):
         rows.append(layer_row(*place, metric, without_interval(getattr(found, metric)), n))
+    rows.append(layer_row(*place, "tied_neighbors", without_interval(found.tied), n))
     for concept in found.concepts.itertuples():
         own = {"concept": str(concept.concept), "p_value": concept.p_value}
         value = Estimate(concept.value, concept.low, concept.high)

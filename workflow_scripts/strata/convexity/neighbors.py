@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -34,6 +35,28 @@ def nearest(
     `features` (samples, dimensions) is float64, finite and centred; 1 <= k < samples. `candidates`
     finds them another way than `tiled_candidates`, with products of float32 precision.
     """
+    found = nearest_and_more(features, k, candidates)
+    return found.neighbors[:, :k], found.distances[:, :k]
+
+
+class Nearest(NamedTuple):
+    """Neighbors by (distance, number) and their distances, (n, k or more). A sample that is not
+    among them is farther than the k-th; but for the rows of `all_of`, which has all samples at up
+    to the k-th distance of them, and their distances.
+    """
+
+    neighbors: np.ndarray
+    distances: np.ndarray
+    all_of: dict[int, tuple[np.ndarray, np.ndarray]]
+
+
+def nearest_and_more(
+    features: np.ndarray,
+    k: int,
+    candidates: Candidates | None = None,
+    skip: np.ndarray | None = None,
+) -> Nearest:
+    """As `nearest`, with what else is as near; rows of `skip` (n,) are left unsure."""
     n, width = features.shape
     wanted = min(n - 1, k + _SPARE)
     squares = np.einsum("ij,ij->i", features, features)
@@ -44,12 +67,14 @@ def nearest(
     half = (squares * factor**2 / 2).astype(np.float32)
     found, farthest = (candidates or tiled_candidates)(single, half, wanted)
     neighbors, distances = _by_distance(features, found)
+    all_of: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     if wanted == n - 1:
-        return neighbors[:, :k], distances[:, :k]
+        return Nearest(neighbors, distances, all_of)
     # |fl(x.y) - x.y| <= (d + 2) u |x| |y| (Higham 2002, 3.1), and as much for the other roundings.
     scale = 2 * (width + 8) * (np.sqrt(squares) + np.sqrt(squares.max())) ** 2
     beyond = squares + 2 * farthest.astype(np.float64) / factor**2 - scale * 2.0**-24
-    doubtful = np.flatnonzero(~(distances[:, k - 1] ** 2 < beyond))
+    doubtful = ~(distances[:, k - 1] ** 2 < beyond)
+    doubtful = np.flatnonzero(doubtful if skip is None else doubtful & ~skip)
     if len(doubtful):
         found = _search_again(features, doubtful, wanted)
         neighbors[doubtful], distances[doubtful] = _by_distance(features, found, doubtful)
@@ -57,9 +82,11 @@ def nearest(
         gaps = distances[doubtful, -1] ** 2 - distances[doubtful, k - 1] ** 2
         for row in doubtful[~(gaps > scale[doubtful] * 2.0**-52)]:
             every = np.setdiff1d(np.arange(n), [row])[None]
-            ordered, lengths = _by_distance(features, every, np.array([row]))
-            neighbors[row, :k], distances[row, :k] = ordered[0, :k], lengths[0, :k]
-    return neighbors[:, :k], distances[:, :k]
+            ordered, lengths = (x[0] for x in _by_distance(features, every, np.array([row])))
+            neighbors[row], distances[row] = ordered[:wanted], lengths[:wanted]
+            near = lengths <= lengths[k - 1]
+            all_of[int(row)] = (ordered[near], lengths[near])
+    return Nearest(neighbors, distances, all_of)
 
 
 def tiled_candidates(

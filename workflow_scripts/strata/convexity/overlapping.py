@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from strata.arrays import as_array, drawn_order
 from strata.convexity.graphs import neighbor_graph
 from strata.convexity.scores import expected_scores
 from strata.convexity.tallies import Labels, tally_pairs
@@ -37,7 +38,11 @@ def overlapping_convexity(
     """
     if len(members) != len(features):
         raise StrataError(f"there are {len(features)} samples, but {len(members)} rows of marks")
-    graph, rows = neighbor_graph(features, n_neighbors), []
+    features = as_array(features, "features")
+    # As in `graph_convexity`, nothing goes by the order in which samples are given.
+    order = drawn_order(features, list(members.itertuples(index=False, name=None)), seed)
+    members = members.iloc[order]
+    graph, rows = neighbor_graph(features[order], n_neighbors, seed=seed), []
     for name, marks in members.items():
         if marks.dtype != bool:
             raise StrataError(f"concept {name!r}: marks should be true or false, not {marks.dtype}")

@@ -9,16 +9,21 @@ concept of m samples, out of n, belongs to it with probability (m - 2) / (n - 2)
 by an edge with the frequency q of edges, and by no path with the frequency u of unconnected pairs.
 A concept's expected score is therefore exactly q + (1 - q - u) (m - 2) / (n - 2). It grows with the
 concept's size, and is reported beside every score, as is (score - chance) / (1 - chance).
+
+Equals. Nothing goes by the order in which samples are given: first they are put into one that is
+drawn by `seed` and what they are (`strata.arrays.drawn_order`), and neighbors at one distance, the
+shorter of equally short paths, pairs and resamples are drawn, or taken first, in that order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from strata.arrays import as_array, as_labels, drawn_order
 from strata.convexity.graphs import NeighborGraph, component_sizes, neighbor_graph
 from strata.convexity.tallies import Labels, Tally, number, tally_pairs
 from strata.errors import StrataError
@@ -35,9 +40,10 @@ class GraphConvexity:
     each concept, with the graph as it is. `chance` is the expected mean for random labels,
     `normalised` (mean - chance) / (1 - chance), `p_value` the permutation test's (NaN without
     permutations). `unreachable` is the share of pairs without a path. `hubness` is the skewness of
-    how often a sample is a neighbor (Radovanović et al. 2010). `per_concept` maps a label to its
-    score; `concepts` is a table with a row per concept: concept, value, low, high, chance,
-    normalised, p_value, n_samples, n_pairs, unreachable.
+    how often a sample is a neighbor (Radovanović et al. 2010). `tied` is the share of neighbors
+    that were drawn among samples at one distance. `per_concept` maps a label to its score;
+    `concepts` is a table with a row per concept: concept, value, low, high, chance, normalised,
+    p_value, n_samples, n_pairs, unreachable.
     """
 
     mean: float
@@ -52,6 +58,7 @@ class GraphConvexity:
     n_pairs: int
     unreachable: float
     hubness: float
+    tied: float
     per_concept: dict[Hashable, float]
     concepts: pd.DataFrame
 
@@ -71,8 +78,8 @@ def graph_convexity(
 
     Parameters
     ----------
-    features : (samples, dimensions)
-    labels : one per sample, of any type
+    features : (samples, dimensions), as `strata.arrays.as_array` takes it
+    labels : one per sample, of any type, as `strata.arrays.as_labels` takes them
     n_neighbors : k of the graph; samples at distance zero are neighbors too, by edges of length 0
     pairs : "all" ordered pairs of each concept, exactly; or the number that is drawn from them
         without replacement for each concept (all, where it has no more)
@@ -89,15 +96,23 @@ def graph_convexity(
     """
     if pairs != "all" and not (isinstance(pairs, int | np.integer) and pairs > 0):
         raise StrataError(f'pairs must be "all" or a positive number, not {pairs!r}')
-    named = number(labels, len(features))
-    graph = neighbor_graph(features, n_neighbors, device)
+    features = as_array(features, "features")
+    labels = as_labels(labels, len(features))
+    order = drawn_order(features, labels, seed)
+    named = number([labels[i] for i in order], len(order))
+    graph = neighbor_graph(features[order], n_neighbors, device, seed)
     with one_blas_thread():
         tallies = tally_pairs(graph, named, pairs, bootstrap, seed)
-    return _result(graph, named, tallies, _null(graph, named, permutations, seed))
+    found = _result(graph, named, tallies, _null(graph, named, permutations, seed))
+    return _in_order_of(list(dict.fromkeys(labels)), found)
 
 
 def pair_scores(
-    features: np.ndarray, labels: Sequence, pairs: np.ndarray, n_neighbors: int = 10
+    features: np.ndarray,
+    labels: Sequence,
+    pairs: np.ndarray,
+    n_neighbors: int = 10,
+    seed: int = 0,
 ) -> np.ndarray:
     """Score of each of `pairs` (pairs, 2) of sample numbers; 0 where there is no path.
 
@@ -105,9 +120,12 @@ def pair_scores(
     """
     from strata.convexity.shortest_paths import score_paths
 
-    named = number(labels, len(features))
-    graph = neighbor_graph(features, n_neighbors)
-    pairs = np.asarray(pairs, dtype=np.int64)
+    features = as_array(features, "features")
+    labels = as_labels(labels, len(features))
+    drawn = drawn_order(features, labels, seed)
+    named = number([labels[i] for i in drawn], len(drawn))
+    graph = neighbor_graph(features[drawn], n_neighbors, seed=seed)
+    pairs = np.argsort(drawn)[np.asarray(pairs, dtype=np.int64)]
     order = np.argsort(pairs[:, 0], kind="stable")
     sources, start = np.unique(pairs[order, 0], return_index=True)
     scores = np.empty(len(pairs))
@@ -151,6 +169,15 @@ def _null(
 
 
 # --- results ------------------------------------------------------------------------------------
+
+
+def _in_order_of(names: list, found: GraphConvexity) -> GraphConvexity:
+    """`found` with its concepts in the order of `names`."""
+    table = found.concepts
+    places = {name: row for row, name in enumerate(table["concept"])}
+    table = table.iloc[[places[name] for name in names]].reset_index(drop=True)
+    per_concept = {name: found.per_concept[name] for name in names}
+    return replace(found, per_concept=per_concept, concepts=table)
 
 
 def above_chance(value, chance):
@@ -212,6 +239,7 @@ def _result(
         n_pairs=int(n_pairs.sum()),
         unreachable=float(np.average(lost, weights=n_pairs)),
         hubness=_hubness(graph.occurrences),
+        tied=graph.tied,
         per_concept=dict(zip(named.names, values.tolist(), strict=True)),
         concepts=table,
     )

@@ -125,6 +125,27 @@ def radius(edges, work):
 
 
 @compiled
+def _take_out(v, bucket, head, after, ahead):
+    """Take vertex v out of the list of its bucket."""
+    if ahead[v] >= 0:
+        after[ahead[v]] = after[v]
+    else:
+        head[bucket] = after[v]
+    if after[v] >= 0:
+        ahead[after[v]] = ahead[v]
+
+
+@compiled
+def _put_behind(v, last, bucket, head, after, ahead):
+    """Put vertex v behind the last one of its bucket's list; -1 for none."""
+    after[v], ahead[v] = -1, last
+    if last >= 0:
+        after[last] = v
+    else:
+        head[bucket] = v
+
+
+@compiled
 def settle(edges, work):
     """Settle the vertices of the next bucket; there must be one that waits.
 
@@ -136,11 +157,16 @@ def settle(edges, work):
     distance, hops, before, doubtful, waiting, settled, head, after, ahead, _, _, state = work
     radius(edges, work)
     slot, n_waiting, n_settled = state[0] % n_buckets, state[1], state[3]
+    last = head[slot]
+    while last >= 0 and after[last] >= 0:
+        last = after[last]
     while head[slot] >= 0:
         u = head[slot]
         head[slot] = after[u]
         if after[u] >= 0:
             ahead[after[u]] = -1
+        else:
+            last = -1
         waiting[u] = False
         n_waiting -= 1
         if not settled[u]:
@@ -162,12 +188,9 @@ def settle(edges, work):
             else:
                 doubtful[v] = reached >= distance[v] - tolerance
             if waiting[v]:  # take it out of its bucket
-                if ahead[v] >= 0:
-                    after[ahead[v]] = after[v]
-                else:
-                    head[int(distance[v] / width) % n_buckets] = after[v]
-                if after[v] >= 0:
-                    ahead[after[v]] = ahead[v]
+                if v == last:
+                    last = ahead[v]
+                _take_out(v, int(distance[v] / width) % n_buckets, head, after, ahead)
             else:
                 waiting[v] = True
                 n_waiting += 1
@@ -176,6 +199,10 @@ def settle(edges, work):
                     state[2] += 1
             distance[v], hops[v], before[v] = reached, h, u
             bucket = int(reached / width) % n_buckets
+            if bucket == slot:  # behind those that wait: where edges have no length, by hops
+                _put_behind(v, last, slot, head, after, ahead)
+                last = v
+                continue
             after[v], ahead[v] = head[bucket], -1
             if head[bucket] >= 0:
                 ahead[head[bucket]] = v

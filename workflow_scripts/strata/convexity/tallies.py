@@ -28,14 +28,12 @@ class Labels(NamedTuple):
 def number(labels: Sequence, n: int) -> Labels:
     """Labels of n samples as numbers.
 
-    Raises StrataError for another number of labels, a missing one, one concept only, or a concept
-    with one sample.
+    Raises StrataError for another number of labels, one concept only, or a concept with one
+    sample.
     """
     labels = pd.Series(list(labels), dtype=object)
     if len(labels) != n:
         raise StrataError(f"there are {n} samples, but {len(labels)} labels")
-    if labels.isna().any():
-        raise StrataError(f"labels: sample {int(labels.isna().argmax())} has none")
     codes, names = pd.factorize(labels)
     sizes = np.bincount(codes)
     if len(sizes) < 2:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from strata.arrays import as_array
 from strata.errors import StrataError
 from strata.stats import Estimate, bootstrap_interval
 
@@ -41,7 +42,7 @@ def check_triplets(triplets: np.ndarray, n_items: int) -> np.ndarray:
     StrataError
         No triplets, another shape, an item number outside 0..n_items - 1, an item twice in a row.
     """
-    triplets = np.asarray(triplets)
+    triplets = as_array(triplets, "triplets")
     if triplets.ndim != 2 or triplets.shape[1] != 3 or not len(triplets):
         raise StrataError(f"triplets must be rows of three items, not of shape {triplets.shape}")
     if triplets.dtype.kind not in "iu":
@@ -66,14 +67,15 @@ def triplet_groups(triplets: np.ndarray, task: str = "odd_one_out") -> np.ndarra
     A question of "odd_one_out" is a set of three items, of "two_alternative" a reference (the first
     of the row) and a set of two.
     """
-    a, b, c = _questions(triplets, task).T
-    n = int(triplets.max()) + 1
+    questions = _questions(triplets, task)
+    a, b, c = questions.T
+    n = int(questions.max()) + 1
     return pd.factorize((a * n + b) * n + c)[0]
 
 
 def _questions(triplets: np.ndarray, task: str) -> np.ndarray:
     """Triplets without their answer: the items that compete in order of their numbers."""
-    triplets = np.asarray(triplets)
+    triplets = as_array(triplets, "triplets").astype(np.int64)
     if task == "odd_one_out":
         return np.sort(triplets, axis=1)
     return np.column_stack([triplets[:, 0], np.sort(triplets[:, 1:], axis=1)])
@@ -96,8 +98,9 @@ def noise_ceiling(
 
     Raises StrataError when no triplet was answered so often.
     """
-    triplets = np.asarray(triplets)
-    counts = np.ones(len(triplets), np.int64) if counts is None else np.asarray(counts)
+    triplets = as_array(triplets, "triplets")
+    n = len(triplets)
+    counts = np.ones(n, np.int64) if counts is None else as_array(counts, "counts")
     groups = triplet_groups(triplets, task)
     choices = [0, 1, 2] if task == "odd_one_out" else [1, 2]
     place = (_questions(triplets, task)[:, choices] == triplets[:, 2:]).argmax(axis=1)

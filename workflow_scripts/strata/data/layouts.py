@@ -189,7 +189,7 @@ def with_split(
     else:
         families = manifest.columns.drop("path")
         groups = manifest[families[0]] if len(families) else pd.Series("", index=manifest.index)
-        column = _splits(groups, shares, seed, name)
+        column = _splits(groups, manifest["path"], shares, seed, name)
     result = manifest.copy()
     result.insert(1, "split", column)
     return result
@@ -218,17 +218,21 @@ def _listed_splits(root: Path, paths: pd.Series, lists: Mapping[str, str], name:
 
 
 def _splits(
-    groups: pd.Series, shares: Mapping[str, float] | None, seed: int, name: str
+    groups: pd.Series, paths: pd.Series, shares: Mapping[str, float] | None, seed: int, name: str
 ) -> np.ndarray:
-    """A split for every row: the shares hold within every group, up to rounding."""
+    """A split for every row: the shares hold within every group, up to rounding.
+
+    Drawn in the order of paths, so that the order of a table's rows plays no part.
+    """
     if not shares:
         return np.full(len(groups), "all", dtype=object)
     if not np.isclose(sum(shares.values()), 1.0):
         raise StrataError(f"{name}: splits {dict(shares)} must add up to 1")
     draw = np.random.default_rng(seed)
     result = np.empty(len(groups), dtype=object)
+    by_path = np.argsort(paths.to_numpy(dtype=str), kind="stable")
     for group in sorted(groups.unique()):
-        rows = draw.permutation(np.flatnonzero(groups == group))
+        rows = draw.permutation(by_path[(groups == group).to_numpy()[by_path]])
         ends = np.round(np.cumsum(list(shares.values()))[:-1] * len(rows)).astype(int)
         for split, part in zip(shares, np.split(rows, ends), strict=True):
             result[part] = split

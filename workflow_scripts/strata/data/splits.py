@@ -43,8 +43,22 @@ def shared_rows(tasks: Mapping[str, Task], split: str) -> np.ndarray:
     return reduce(np.intersect1d, [task.rows[split] for task in tasks.values()])
 
 
-def some_rows(rows: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Up to n of the rows, drawn at random, in order."""
+def sample_order(manifest: pd.DataFrame) -> np.ndarray:
+    """Rows of a manifest in the order of what they are, by path or else index.
+
+    What is drawn in this order is the same for a manifest whose rows are sorted otherwise.
+    """
+    for column in ("path", "index"):
+        if column in manifest:
+            values = manifest[column].to_numpy()
+            return np.argsort(values.astype(str) if column == "path" else values, kind="stable")
+    return np.arange(len(manifest))
+
+
+def some_rows(rows: np.ndarray, n: int, seed: int, manifest: pd.DataFrame) -> np.ndarray:
+    """Up to n of these rows of a manifest, drawn at random by what they are, in ascending order."""
+    order = sample_order(manifest)
+    rows = order[np.isin(order, rows)]
     drawn = np.random.default_rng(seed).choice(rows, size=min(n, len(rows)), replace=False)
     return np.sort(drawn)
 
@@ -92,9 +106,10 @@ def task_rows(
     elif apart is not None:
         rows = _drawn_groups(manifest[apart].to_numpy(dtype=str), splits, seed, f"{name}: {apart}")
     else:
-        kept = np.flatnonzero(frequent)
+        kept = sample_order(manifest)
+        kept = kept[frequent[kept]]
         drawn = _drawn_within(labels[kept], splits, seed, f"{name}: {target}")
-        rows = {split: kept[part] for split, part in drawn.items()}
+        rows = {split: np.sort(kept[part]) for split, part in drawn.items()}
     rows = {split: part[frequent[part]] for split, part in rows.items()}
     _check_task(labels, rows, needed, f"{name}: {target}")
     if apart is not None:

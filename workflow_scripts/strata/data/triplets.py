@@ -20,6 +20,7 @@ from strata.data.answers import TASKS, check_triplets, noise_ceiling
 from strata.data.items import marks, shared_labels, skipped_labels, with_skipped, without_items
 from strata.data.manifest import Dataset, write_dataset
 from strata.data.shown import check_shown
+from strata.data.splits import some_rows
 from strata.data.user_tables import read_lines, read_table, read_text
 from strata.errors import StrataError
 
@@ -198,7 +199,7 @@ def simulate_answers(
 
 def simulated_triplets(spec: Mapping, pictures: Dataset, directory: str | Path, seed: int) -> None:
     """Make a `kind: triplets` entry with `simulated` in `directory`, about some of the pictures
-    (or sounds).
+    (or sounds), drawn by `seed`.
 
     `spec["simulated"]` has split, items, triplets, repeats and weights. An item is a sample; its
     name is its number.
@@ -211,7 +212,8 @@ def simulated_triplets(spec: Mapping, pictures: Dataset, directory: str | Path, 
             f"{Path(directory).name}: {options['items']} items, but split {options['split']!r} "
             f"of {spec['images']} has {len(rows)} samples"
         )
-    rows = rows.iloc[: options["items"]]
+    every = np.arange(len(rows))
+    rows = rows.iloc[some_rows(every, options["items"], seed, rows)]
     counted = (options["triplets"], options["repeats"], seed)
     answers, ceiling = simulate_answers(rows, options["weights"], *counted)
     families = {family: rows[family].to_numpy() for family in options["weights"]}

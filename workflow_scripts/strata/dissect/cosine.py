@@ -72,8 +72,9 @@ class LinearCosine:
 
     def __init__(self, problem: Problem, parameters: Cosine, n_permutations: int):
         self.problem, self.parameters = problem, parameters
-        self.orders = shuffles(problem.n_images, n_permutations, problem.seed)
+        self.orders = shuffles(problem.ranks, n_permutations, problem.seed)
         self.constant: list[np.ndarray] = []
+        self.tied: list[np.ndarray] = []
         self.projected: list[np.ndarray] = []
         self.nulls: list[np.ndarray] = []
         images, texts = problem.images, problem.texts
@@ -93,6 +94,7 @@ class LinearCosine:
     def add(self, activations: np.ndarray, survey: Survey) -> None:
         columns = Columns(activations, self.parameters, self.problem.memory_mb)
         self.constant.append(survey.constant)
+        self.tied.append(np.zeros(len(survey.constant)))
         self.projected.append(self._project(columns, np.arange(len(activations))))
         null = np.full((activations.shape[1], len(self.orders)), -np.inf, dtype=np.float32)
         tiles = list(blocks(self.problem.n_concepts, 8.0 * len(null), self.problem.memory_mb))
@@ -141,8 +143,9 @@ class PowerCosine:
 
     def __init__(self, problem: Problem, parameters: Cosine, n_permutations: int):
         self.problem, self.parameters = problem, parameters
-        self.orders = shuffles(problem.n_images, n_permutations, problem.seed)
+        self.orders = shuffles(problem.ranks, n_permutations, problem.seed)
         self.constant: list[np.ndarray] = []
+        self.tied: list[np.ndarray] = []
         self.layers: list[Columns] = []
         images = problem.images
         self.centre = np.zeros(images.shape[1], dtype=np.float32)
@@ -152,6 +155,7 @@ class PowerCosine:
     def add(self, activations: np.ndarray, survey: Survey) -> None:
         self.layers.append(Columns(activations, self.parameters, self.problem.memory_mb / 8))
         self.constant.append(survey.constant)
+        self.tied.append(np.zeros(len(survey.constant)))
 
     def images(self) -> np.ndarray:
         return np.arange(self.problem.n_images)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from strata.arrays import as_array
 from strata.dissect.best import Best
 from strata.dissect.cosine import Cosine, LinearCosine, PowerCosine
 from strata.dissect.images import survey
@@ -47,6 +48,8 @@ class Dissection:
         backend: str | None = None,
     ):
         device = pick_device(device)
+        image_embeddings = as_array(image_embeddings, "image embeddings")
+        text_embeddings = as_array(text_embeddings, "text embeddings")
         # Torch on the CPU as well, where a test asks for what runs on a GPU.
         self.torch_device = device if device == "cuda" or backend == "torch" else ""
         self.problem = check_problem(image_embeddings, text_embeddings, concepts, memory_mb, seed)
@@ -66,10 +69,13 @@ class Dissection:
 
     def add(self, activations: np.ndarray, n_images_shown: int = 5) -> None:
         """Add a layer: activations (images, neurons), perhaps memory-mapped."""
+        activations = as_array(activations, "activations")
         check_activations(activations, self.problem.n_images)
         shown = min(n_images_shown, len(activations))
         k = max(getattr(chosen, "top_k", 1) for chosen in self.parameters)
-        found = survey(activations, max(k, shown), self.problem.memory_mb)
+        # One more than needed tells whether another image activates a neuron as the last one does.
+        k = min(max(k + 1, shown), len(activations))
+        found = survey(activations, k, self.problem.memory_mb, self.problem.ranks)
         for scorer in self.scorers:
             scorer.add(activations, found)
         self.shown.append(found.top[:, :shown].copy())
@@ -77,10 +83,9 @@ class Dissection:
     def tables(self, n_runners_up: int = 4) -> list[list[pd.DataFrame]]:
         """Tables as of `label_neurons`, by function and layer."""
         wanted = min(max(2, 1 + n_runners_up), len(self.concepts))
-        best = [
-            [Best(len(shown), wanted, len(self.concepts)) for shown in self.shown]
-            for _ in self.scorers
-        ]
+        by_name = np.argsort(self.concepts.astype(str), kind="stable")  # what ties go by
+        order = np.argsort(by_name)
+        best = [[Best(len(shown), wanted, order) for shown in self.shown] for _ in self.scorers]
 
         def take(number: int, span: slice, layers: list[Keys]) -> None:
             for kept, keys in zip(best[number], layers, strict=True):
@@ -93,7 +98,8 @@ class Dissection:
                     kept,
                     lambda keys, scorer=scorer, layer=layer: scorer.score(layer, keys),
                     scorer.constant[layer],
-                    self.concepts,
+                    scorer.tied[layer],
+                    self.concepts[by_name],
                     self.shown[layer],
                     n_runners_up,
                 )

@@ -8,25 +8,27 @@ from typing import NamedTuple
 
 import numpy as np
 
+from strata.arrays import as_array
 from strata.dissect.problem import blocks
 from strata.errors import StrataError
 from strata.threads import n_threads
 
 
 class Survey(NamedTuple):
-    """Each neuron's most activating images, best first, their activations (both (neurons, k)), and
-    which neurons are constant (neurons,)."""
+    """Each neuron's most activating images, best first, their activations (both (neurons, k)), its
+    least activation, and which neurons are constant (neurons,)."""
 
     top: np.ndarray
     values: np.ndarray
+    low: np.ndarray
     constant: np.ndarray
 
 
-def survey(activations: np.ndarray, k: int, memory_mb: float) -> Survey:
+def survey(activations: np.ndarray, k: int, memory_mb: float, ranks: np.ndarray) -> Survey:
     """Top images and constant neurons of `activations` (images, neurons), read in blocks of rows.
 
-    Of equally activating images the lower sample number comes first. Raises StrataError for NaN or
-    infinite activations.
+    Of equally activating images that of the lowest of `ranks` (images,) comes first. Raises
+    StrataError for NaN or infinite activations.
     """
     from strata.dissect.kernels import keep_largest
 
@@ -41,13 +43,14 @@ def survey(activations: np.ndarray, k: int, memory_mb: float) -> Survey:
     with ThreadPoolExecutor(len(parts)) as pool:
         for block in blocks(n_images, 2.0 * values.itemsize * n_neurons, memory_mb):
             rows = np.ascontiguousarray(activations[block], dtype=dtype)
-            arguments = [(rows[:, p], block.start, values[p], samples[p], low[p]) for p in parts]
+            own = ranks[block]
+            arguments = [(rows[:, p], own, values[p], samples[p], low[p]) for p in parts]
             list(pool.map(lambda given: keep_largest(*given), arguments))
     if not (np.isfinite(values).all() and np.isfinite(low).all()):
         _name_the_first(activations, values, low)
     order = np.lexsort((samples, -values))
     top, values = (np.take_along_axis(array, order, axis=1) for array in (samples, values))
-    return Survey(top, values, values[:, 0] == low)
+    return Survey(np.argsort(ranks).astype(np.int32)[top], values, low, values[:, 0] == low)
 
 
 def _name_the_first(activations: np.ndarray, values: np.ndarray, low: np.ndarray) -> None:
@@ -62,10 +65,11 @@ def top_images(activations: np.ndarray, k: int, memory_mb: float = 64) -> np.nda
     """Sample numbers of each neuron's `k` most activating images, (neurons, k), best first.
 
     Reads `activations` (images, neurons; may be memory-mapped) in blocks of images. Of equally
-    activating images the lower sample number comes first.
+    activating images the lower sample number comes first: here images are no more than numbers.
 
     Raises StrataError for fewer than `k` images and for NaN or infinite activations.
     """
+    activations = as_array(activations, "activations")
     if not 1 <= k <= len(activations):
         raise StrataError(f"k is {k}, but there are {len(activations)} images")
-    return survey(activations, k, memory_mb).top
+    return survey(activations, k, memory_mb, np.arange(len(activations), dtype=np.int32)).top

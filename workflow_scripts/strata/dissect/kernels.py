@@ -54,18 +54,20 @@ def summarise(tile, totals, low, high):
 
 
 @_exact
-def keep_largest(rows, first, values, samples, low):
-    """Fold `rows` (samples from number `first` on, neurons) into each neuron's k largest values.
+def keep_largest(rows, ranks, values, samples, low):
+    """Fold `rows` (samples of these `ranks`, neurons) into each neuron's k largest values.
 
     values, samples (neurons, k) are heaps with the worst at [0]: the smallest value, of equal ones
-    the latest sample. `low` is each neuron's smallest value. NaN enters and stays at the top.
+    that of the highest rank. `low` is each neuron's smallest value. NaN enters and stays at the
+    top.
     """
     k = values.shape[1]
     for i in range(rows.shape[0]):
+        rank = ranks[i]
         for j in range(rows.shape[1]):
             x = rows[i, j]
             low[j] = min(low[j], x)
-            if x <= values[j, 0]:
+            if x < values[j, 0] or (x == values[j, 0] and rank > samples[j, 0]):
                 continue
             heap, numbers = values[j], samples[j]
             at = 0
@@ -79,20 +81,18 @@ def keep_largest(rows, first, values, samples, low):
                     or (heap[right] == heap[child] and numbers[right] > numbers[child])
                 ):
                     child = right
-                if heap[child] > x:  # an equal one is of an earlier sample: better
-                    break
-                if heap[child] == x and numbers[child] < first + i:
+                if heap[child] > x or (heap[child] == x and numbers[child] < rank):  # better
                     break
                 heap[at], numbers[at] = heap[child], numbers[child]
                 at = child
-            heap[at], numbers[at] = x, first + i
+            heap[at], numbers[at] = x, rank
 
 
 @_exact
-def keep_best(keys, first, best, numbers):
-    """Fold `keys` (neurons, concepts from number `first` on) into each neuron's best, sorted.
+def keep_best(keys, own, best, numbers):
+    """Fold `keys` (neurons, concepts of the numbers `own`) into each neuron's best, sorted.
 
-    Of equal keys the earlier concept is the better one, in whatever order the tiles come.
+    Of equal keys the concept of the lower number is better, in whatever order the tiles come.
     """
     m = best.shape[1]
     for j in range(keys.shape[0]):
@@ -100,7 +100,7 @@ def keep_best(keys, first, best, numbers):
             x = keys[j, c]
             if not x >= best[j, m - 1]:
                 continue
-            number = first + c
+            number = own[c]
             at = m
             while at > 0 and (
                 x > best[j, at - 1] or (x == best[j, at - 1] and number < numbers[j, at - 1])

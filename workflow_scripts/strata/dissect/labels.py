@@ -20,6 +20,7 @@ LABEL_COLUMNS = (
     "q_value",
     "images",
     "constant",
+    "tied",
 )
 
 
@@ -27,6 +28,7 @@ def label_table(
     best: Best,
     score: Callable[[np.ndarray], np.ndarray],
     constant: np.ndarray,
+    tied: np.ndarray,
     concepts: np.ndarray,
     shown: np.ndarray,
     n_runners_up: int,
@@ -34,7 +36,7 @@ def label_table(
     """The table of one layer by one function, as `label_neurons` describes it.
 
     `score` turns keys (neurons, m) into scores; `shown` (neurons, n) are the images to name. A
-    constant neuron has no label.
+    constant neuron has no label. `concepts` are in the order of `best.numbers`.
     """
     keys = best.keys.astype(np.float64)
     keys[constant] = 0  # theirs may be infinite, and are not used
@@ -49,6 +51,7 @@ def label_table(
             "margin": values[:, 0] - values[:, 1] if values.shape[1] > 1 else np.nan,
             "images": [";".join(map(str, row)) for row in shown],
             "constant": constant,
+            "tied": np.where(constant, 0.0, tied),
         }
     )
     table["p_value"] = table["q_value"] = np.nan

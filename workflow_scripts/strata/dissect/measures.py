@@ -21,8 +21,8 @@ def label_measures(
     """Measure rows (strata.tables) from `label_with_all`'s table of one layer.
 
     concept = label (None for a constant neuron), metric = similarity function, value = score,
-    n = number of probing images; unit, runner_up, margin, p_value, q_value, images and constant
-    are kept as further columns.
+    n = number of probing images; unit, runner_up, margin, p_value, q_value, images, constant
+    and tied are kept as further columns.
     """
     named = {"label": "concept", "similarity": "metric", "score": "value"}
     measures = table.rename(columns=named).assign(

@@ -104,7 +104,9 @@ def dissect_model(
         table = _stacked(similarities, found, index)
         place = {"layer": layer, "layer_index": index, "n_images": len(image_embeddings)}
         tables.append(label_measures(table, model=model, dataset=dataset, seed=seed, **place))
-        log(f"{layer}: {n_neurons} neurons labelled")
+        tied = (found[0][index]["tied"] > 0).mean()
+        more = f", {tied:.0%} of them with tied top pictures" if tied else ""
+        log(f"{layer}: {n_neurons} neurons labelled{more}")
     table = pd.concat(tables, ignore_index=True)
     return table.assign(block=blocks_passed(table))
 

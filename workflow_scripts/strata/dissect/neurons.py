@@ -56,7 +56,7 @@ def label_neurons(
 
     Parameters
     ----------
-    activations : (images, neurons) float array, may be memory-mapped
+    activations : (images, neurons), may be memory-mapped; arrays as `strata.arrays` takes them
     image_embeddings, text_embeddings : (images, d) and (concepts, d); normalised here
     concepts : the words, one per text embedding
     similarity : one of `SIMILARITIES`
@@ -74,7 +74,8 @@ def label_neurons(
     DataFrame with a row per neuron: unit, label, score, runner_up (the next best, ";"-joined),
     margin (score minus the second best; NaN with a single concept), p_value = (1 + number of null
     maxima >= score) / (permutations + 1), q_value (Benjamini-Hochberg within the layer), images
-    (sample numbers of the most activating, ";"-joined), constant. A constant neuron has no top
+    (sample numbers of the most activating, ";"-joined), constant, tied (share of the top places
+    that equally activating images share; docs/ties.md). A constant neuron has no top
     images and hence no label: label missing, score and margin 0, p = q = 1 and empty strings; it
     takes no part in the prior or the adjustment, and counts leave it out.
 

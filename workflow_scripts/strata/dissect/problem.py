@@ -8,17 +8,20 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from strata.arrays import random_ranks
 from strata.errors import StrataError
 
 
 class Problem(NamedTuple):
     """What all layers share: embeddings (images, d) and (concepts, d) of unit length, the size in
-    MB of what is computed at a time, and the seed of the nulls."""
+    MB of what is computed at a time, the seed of the nulls, and the images' `ranks` (images,),
+    drawn by seed and embedding: of equally activating images the lowest comes first."""
 
     images: np.ndarray
     texts: np.ndarray
     memory_mb: float
     seed: int
+    ranks: np.ndarray
 
     @property
     def n_images(self) -> int:
@@ -87,7 +90,7 @@ def check_problem(
     if memory_mb <= 0:
         raise StrataError(f"memory_mb must be positive, not {memory_mb}")
     texts, images = unit_rows(text_embeddings, "text"), unit_rows(image_embeddings, "image")
-    return Problem(images, texts, memory_mb, seed)
+    return Problem(images, texts, memory_mb, seed, random_ranks(images, seed))
 
 
 def check_activations(activations: np.ndarray, n_images: int) -> None:

@@ -29,45 +29,47 @@ class Round(NamedTuple):
 
 class Plan(NamedTuple):
     """All factors of a table of `n_rows` neurons (and draws), in rounds of at most `block` images:
-    12 bytes a factor, held for the whole pass. The same by rank: factor k of row j is base + rate_k
-    exp(a P) / totals, of image positions[j, k]."""
+    12 bytes a factor, held for the whole pass. The same by row: those of row j are base + rate
+    exp(a P) / totals, of `image` and `rate` from starts[j] to starts[j + 1]."""
 
     n_rows: int
     block: int
     a: float
     base: float
     rounds: list[Round]
-    positions: np.ndarray
+    starts: np.ndarray
+    image: np.ndarray
     rate: np.ndarray
     totals: np.ndarray
 
 
-def make_plan(positions, n_images, a, base, rate, totals, least, greatest) -> Plan:
-    """The factors base + rate_k / total exp(a P) of images `positions` (rows, k), of `n_images`.
+def make_plan(starts, image, rate, n_images, a, base, totals, least, greatest) -> Plan:
+    """The factors base + rate / total exp(a P): row j has those of `image` (of `n_images`) and
+    `rate` (factors,) from starts[j] to starts[j + 1].
 
     `totals` are the sums of exp(a P) by image, `least` and `greatest` bound its P.
     """
     block = min(max(_BLOCK, n_images // 16), 4 * _BLOCK)
-    block_of, rounds = positions // block, []
-    order = np.argsort(block_of, axis=None, kind="stable")  # by block, then row, then rank
-    row, rank = np.unravel_index(order, positions.shape)
-    image = positions.ravel()[order]
-    factor = rate[rank] / totals[image]
+    block_of, rounds, by_row = image // block, [], (starts, image, rate)
+    order = np.argsort(block_of, kind="stable")  # by block, then row, then rank
+    n_rows = len(starts) - 1
+    row, image = np.repeat(np.arange(n_rows), np.diff(starts))[order], image[order]
+    factor = rate[order] / totals[image]
     ends = [np.log(base + factor * np.exp(a * x[image].astype(float))) for x in (least, greatest)]
     size = np.abs(ends).max(axis=0)
-    bound = np.zeros(len(positions))
-    edges = np.searchsorted(block_of.ravel()[order], np.arange(-(-n_images // block) + 1))
+    bound = np.zeros(n_rows)
+    edges = np.searchsorted(block_of[order], np.arange(-(-n_images // block) + 1))
     for number, pairs in enumerate(map(slice, edges[:-1], edges[1:])):
         images = slice(number * block, min((number + 1) * block, n_images))
         for now in _rounds(row[pairs], size[pairs]):
             chosen = np.arange(pairs.start, pairs.stop)[now]
-            growth = np.bincount(row[chosen], size[chosen], len(positions))
+            growth = np.bincount(row[chosen], size[chosen], n_rows)
             flush = bool((bound + growth).max() > _LOG_LIMIT)
             bound = growth if flush else bound + growth
-            starts = np.searchsorted(row[chosen], np.arange(len(positions) + 1))
+            own = np.searchsorted(row[chosen], np.arange(n_rows + 1))
             local = (image[chosen] - images.start).astype(np.int32)
-            rounds.append(Round(images, starts, local, factor[chosen].astype(np.float32), flush))
-    return Plan(len(positions), block, a, base, rounds, positions, rate, totals)
+            rounds.append(Round(images, own, local, factor[chosen].astype(np.float32), flush))
+    return Plan(n_rows, block, a, base, rounds, *by_row, totals)
 
 
 def _rounds(row: np.ndarray, size: np.ndarray) -> Iterator[np.ndarray]:

@@ -4,6 +4,9 @@ score_jc = -(mean_k |t_k - t'_k|^power / expected by chance) / (mean_k P_kc)^sca
 
 t are neuron j's `top_k` greatest activations, k over their images, and t' the same values put in
 the order of the images' cosines with concept c, P_kc.
+
+Ties. An expected score over all choices among images that activate a neuron alike has no short
+form; which of them are among the `top_k` is drawn, the same for all concepts (`Problem.ranks`).
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from strata.dissect.nulls import random_sets
 from strata.dissect.problem import Problem
 from strata.dissect.scorer import Keys
 from strata.dissect.softmax import SoftmaxSums
+from strata.dissect.ties import tied_shares
 from strata.dissect.tiles import Tile
 
 
@@ -47,9 +51,9 @@ class RankReorderScorer:
 
     def __init__(self, problem: Problem, parameters: RankReorder, n_permutations: int):
         self.problem, self.parameters = problem, parameters
-        k, n = parameters.top_k, problem.n_images
-        self.draws = random_sets(n, k, n_permutations, problem.seed)
+        self.draws = random_sets(problem.ranks, parameters.top_k, n_permutations, problem.seed)
         self.constant: list[np.ndarray] = []
+        self.tied: list[np.ndarray] = []
         self.tops: list[np.ndarray] = []
         self.scaled: list[np.ndarray] = []
 
@@ -60,6 +64,7 @@ class RankReorderScorer:
         constant = survey.constant | (expected <= 0)
         values /= np.where(constant, 1, expected)[:, None] ** (1 / power)
         self.constant.append(constant)
+        self.tied.append(tied_shares(survey, k))
         self.tops.append(survey.top[:, :k].copy())
         self.scaled.append(values.astype(np.float32))
 

@@ -23,6 +23,7 @@ class Scorer(Protocol):
     """One similarity function with its parameters, for all layers of a model."""
 
     constant: list[np.ndarray]  # by layer, which neurons have no label
+    tied: list[np.ndarray]  # by layer and neuron, the share of top places that images share
     reads: str  # of a tile's P: "nothing", "blocks" of images, or the "whole" of it
 
     def add(self, activations: np.ndarray, survey: Survey) -> None:

@@ -56,14 +56,23 @@ class TorchTile:
             inverse = self._here((1 / plan.totals).astype(np.float32))
             softmax = torch.exp(self.whole * plan.a) * inverse[:, None]
             # The products of this many factors stay within float32, as S lies between 0 and 1.
-            largest = np.abs(np.log([plan.base, plan.base + plan.rate.max()])).max()
+            largest = np.abs(np.log([plan.base, plan.base + plan.rate.max(initial=0)])).max()
             at_once = max(1, int(_LOG_LIMIT / max(largest, 1e-9)))
             logs = torch.zeros(plan.n_rows, len(self.texts), device=self.device)
             products = torch.ones_like(logs)
-            for rank, places in enumerate(plan.positions.T):
-                factors = softmax[self._here(places)]
-                products *= factors.mul_(float(plan.rate[rank])).add_(plan.base)
-                if (rank + 1) % at_once == 0 or rank + 1 == len(plan.rate):
+            counts = np.diff(plan.starts)
+            longest = int(counts.max(initial=0))
+            for rank in range(longest):
+                rows = np.flatnonzero(counts > rank)
+                at = plan.starts[rows] + rank
+                factors = softmax[self._here(plan.image[at])]
+                factors *= self._here(plan.rate[at].astype(np.float32))[:, None]
+                factors += plan.base
+                if len(rows) == plan.n_rows:
+                    products *= factors
+                else:
+                    products[self._here(rows)] *= factors
+                if (rank + 1) % at_once == 0 or rank + 1 == longest:
                     logs += products.log_()
                     products.fill_(1)
             return logs.cpu().numpy()
