@@ -92,6 +92,7 @@ def test_models_of_the_convexity_papers_are_read_as_in_their_code(full):
     for name in study["models"]:
         assert full["models"][name]["pool"] == ("cls" if name.startswith("vit") else "mean")
         assert "preprocess" not in full["models"][name]
+        assert full["models"][name].get("embedding") or "base" in full["models"][name]
 
 
 def test_every_network_of_the_first_study_sees_the_same_pictures(full):
