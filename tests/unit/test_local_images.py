@@ -175,6 +175,7 @@ def test_transforms_of_a_study_keep_the_neighborhoods_of_the_local_images(tmp_pa
             answers[["a", "b", "odd"]].to_numpy(),
             "glocal",
             counts=repeats,
+            names=list(items["item"]),
             grid=[0.1],
             folds=2,
             alpha=0.5,

@@ -106,14 +106,11 @@ def load_encoder(
     Parameters
     ----------
     layers
-        Paths of modules or numbers of found layers (from 0, negative from the end) instead of all.
-        Found are: the blocks of a timm ViT, else timm's feature stages; in transformers the
-        encoder's blocks (of speech models without their convolutions), or the stem and stages of
-        a ResNet.
+        Paths of modules or numbers of found layers (from 0, negative from the end) instead of all
+        that are found (docs/models.md lists which these are).
     preprocess
-        "own": as the model's configuration says; "imagenet": resize to 256/224 of `size`, centre
-        crop, ImageNet mean and deviation, as "From Colors to Classes" does for all; it means
-        nothing for sounds.
+        Of pictures, "own": as the model's configuration says; "imagenet": resize to 256/224 of
+        `size`, centre crop, ImageNet mean and deviation, as "From Colors to Classes" does for all.
     size
         Side in pixels of what "imagenet" shows (224 by default). A table of positions that was made
         for another side is interpolated.
@@ -142,20 +139,18 @@ def load_encoder(
     module = module.eval().to(device)
     found = timm_layers(module) if timm else transformers_layers(module)
     front_end = front_end_of(directory, module, context)
-    if front_end is not None:
-        rate, prepare, forward = front_end.rate, front_end.prepare, front_end.forward
-    else:
-        rate, prepare = None, make_preprocessing(directory, config, module, shown)
+    if front_end is None:
+        prepare = make_preprocessing(directory, config, module, shown)
         forward = _picture_forward(module, config, shown, directory.name)
     return Encoder(
         name=directory.name,
         module=module,
         layers=chosen_layers(module, found, layers, directory.name),
-        preprocess=prepare,
-        forward=forward,
+        preprocess=front_end.prepare if front_end else prepare,
+        forward=front_end.forward if front_end else forward,
         device=device,
         sha256=sha256_of(directory / "model.safetensors"),
-        rate=rate,
+        rate=getattr(front_end, "rate", None),
         front_end=front_end,
         channels_last=maps_channels_last(module),
         embedding=_first(found, directory.name) if embedding else None,
