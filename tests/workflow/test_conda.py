@@ -57,7 +57,7 @@ def give(folder: Path) -> None:
     for path, image in zip(paths, images, strict=True):
         Image.fromarray(image).save(folder / "pictures" / path)
     table = manifest.drop(columns="index").assign(path=paths)
-    table.to_csv(folder / "pictures/labels.csv", index=False)
+    table.drop(columns="sample").to_csv(folder / "pictures/labels.csv", index=False)
     (folder / "features").mkdir()
     layer = torch.randn(len(images), 4, generator=torch.Generator().manual_seed(3))
     save_file({"only": layer.bfloat16()}, folder / "features/x.safetensors")
