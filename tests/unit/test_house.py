@@ -23,7 +23,7 @@ STAGES = (
     "figures",
     "paper",
 )
-SHARED = ("arrays", "compat", "errors", "sources", "stats", "tables", "threads")
+SHARED = ("arrays", "compat", "errors", "intervals", "sources", "stats", "tables", "threads")
 FILES = sorted(LIBRARY.rglob("*.py"))
 LINES, SCREEN = 400, 66
 

@@ -28,6 +28,9 @@ MEASURE_COLUMNS = (
     "n",
     "seed",
 )
+DEVIATES = (
+    "deviates"  # of a row in memory: an array (`strata.intervals`); in a file of its own on disk
+)
 EMBEDDING = "embedding"  # the layer's name of the state that enters the first block
 _TEXT = ("model", "dataset", "layer", "metric")
 _WHOLE = ("layer_index", "n", "seed")
@@ -67,7 +70,10 @@ def layer_row(
     index: int, layer: str, family: str, metric: str, found: Estimate, n: int, **more
 ) -> dict:
     """A row about a layer and a family (of concepts, or of triplets); `more` are further columns,
-    or a concept and p-value of its own. `finish_measures` adds what all rows of a table share."""
+    or a concept and p-value of its own. `finish_measures` adds what all rows of a table share.
+
+    With `deviates` (splits,) the row's differences to others can have intervals.
+    """
     keys = {"layer": layer, "layer_index": index, "family": family, "metric": metric, "n": n}
     return keys | {"concept": None, "p_value": np.nan} | found._asdict() | more
 
@@ -104,13 +110,41 @@ def finish_measures(rows: list[dict], model: str, dataset: str, seed: int) -> pd
     return check_measures(table, f"measures of {model}")
 
 
-def write_measures(table: pd.DataFrame, path: str | Path) -> None:
-    """Check `table` and write it to `path` (parquet), complete or not at all."""
+def write_measures(
+    table: pd.DataFrame, path: str | Path, deviates: str | Path | None = None
+) -> None:
+    """Check `table` and write it to `path` (parquet), complete or not at all.
+
+    The rows' `deviates`, if they have any, go to a tidy table of their own: the rows' text and
+    whole numbers, with `split` and `value`.
+    """
+    held = table[DEVIATES] if DEVIATES in table else pd.Series(np.nan, index=table.index)
+    table = check_measures(table.drop(columns=DEVIATES, errors="ignore"), str(path))
+    _write(table, path)
+    if deviates is not None:
+        _write(_tidy_deviates(table, held.to_list()), deviates)
+
+
+def _write(table: pd.DataFrame, path: str | Path) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
-    check_measures(table, str(path)).to_parquet(temporary, index=False)
+    table.to_parquet(temporary, index=False)
     os.replace(temporary, path)
+
+
+def _tidy_deviates(table: pd.DataFrame, held: list) -> pd.DataFrame:
+    rows = [i for i, found in enumerate(held) if np.ndim(found) == 1 and np.isfinite(found).all()]
+    counts = [len(held[i]) for i in rows]
+    keys = table.drop(columns=[*_REAL, "n", *(c for c in ("p_value",) if c in table)])
+    return (
+        keys.iloc[np.repeat(rows, counts).astype(int)]
+        .reset_index(drop=True)
+        .assign(
+            split=np.concatenate([np.arange(n) for n in counts] or [np.empty(0, int)]),
+            value=np.concatenate([held[i] for i in rows] or [np.empty(0)]),
+        )
+    )
 
 
 def read_measures(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
