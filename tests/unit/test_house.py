@@ -23,7 +23,17 @@ STAGES = (
     "figures",
     "paper",
 )
-SHARED = ("arrays", "compat", "errors", "intervals", "sources", "stats", "tables", "threads")
+SHARED = (
+    "arrays",
+    "compat",
+    "differences",
+    "errors",
+    "intervals",
+    "sources",
+    "stats",
+    "tables",
+    "threads",
+)
 FILES = sorted(LIBRARY.rglob("*.py"))
 LINES, SCREEN = 400, 66
 
