@@ -62,3 +62,24 @@ rule score_euclidean:
         seed=config["seed"],
     script:
         "../workflow_scripts/convexity/score_euclidean.py"
+
+
+rule compare_convexity:
+    input:
+        measures=lambda wildcards: tables_of(wildcards.study, "convexity"),
+        deviates=lambda wildcards: deviates_of(wildcards.study, "convexity"),
+    output:
+        "results/measures/{study}/differences/convexity.parquet",
+    log:
+        "results/logs/measures/{study}/differences/convexity.log",
+    wildcard_constraints:
+        study=one_of(CONVEXITIES),
+    conda:
+        "../envs/measures.yaml"
+    resources:
+        **needs("compare_convexity"),
+    params:
+        code=code("convexity/compare_convexity.py", "measures"),
+        pairs=lambda wildcards: catalogue.paired_models(study_of(wildcards)),
+    script:
+        "../workflow_scripts/convexity/compare_convexity.py"

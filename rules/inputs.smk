@@ -44,6 +44,15 @@ def tables_of(study, measure, models=None):
     return [f"results/measures/{study}/{measure}/{stem}.parquet" for stem in stems]
 
 
+def deviates_of(study, measure):
+    """Files of the deviates that lie beside the tables of a measure of a study."""
+    folder = f"results/measures/{study}"
+    return [
+        file.replace(f"{folder}/{measure}/", f"{folder}/deviates/{measure}/")
+        for file in tables_of(study, measure)
+    ]
+
+
 # --- data --------------------------------------------------------------------------------------
 
 

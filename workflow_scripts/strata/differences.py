@@ -14,7 +14,7 @@ import pandas as pd
 
 from strata.errors import StrataError
 from strata.intervals import deviate_interval
-from strata.tables import DEVIATES, blocks_passed, check_measures
+from strata.tables import DEVIATES, MEASURE_COLUMNS, blocks_passed, check_measures
 
 # A layer less the model's first block; less its best layer; a network less its random twin; a
 # fine-tuned network less the one that it began as, both in the same layer.
@@ -57,7 +57,7 @@ def paired_differences(
     metric (with "_difference" behind it) and `contrast`: value, low, high, and `p_value`
     (two-sided, of the same t); `other` is the layer or the model that was taken off. The best layer
     is the one whose value was highest here, which flatters it: an interval that holds zero says
-    that another may be as good.
+    that another may be as good. One layer without any other network gives no rows.
 
     Raises StrataError for an unknown metric.
     """
@@ -73,9 +73,8 @@ def paired_differences(
         for model, own in layers.items():
             for contrast, layer, other, name in _contrasts(model, own, layers, twins, bases):
                 rows.append(_difference(own.loc[layer], other, contrast, name) | {"layer": layer})
-    if not rows:
-        raise StrataError("differences: there is one layer and no other network to compare with")
-    return check_measures(pd.DataFrame(rows), "differences")
+    columns = [*MEASURE_COLUMNS, "block", "family", "contrast", "other", "p_value"]
+    return check_measures(pd.DataFrame(rows, columns=columns), "differences")
 
 
 def _contrasts(

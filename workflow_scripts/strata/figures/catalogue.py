@@ -3,257 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
-
-@dataclass(frozen=True)
-class Entry:
-    """A figure: the measure it draws (or several, joined by "+"), the function that draws it (in
-    `strata.figures`), the models in it, what the study must have (`needs`), and the kinds of study
-    that have it."""
-
-    measure: str
-    function: str
-    models: str
-    caption: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    needs: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ("concepts", "published_labels")
-
-
-_CONVEXITY = ("convexity",)
-_PRUNING = ("pruning",)
-
-FIGURES = {
-    "mean_shares": Entry(
-        "shares",
-        "concepts.mean_category_shares",
-        "pretraining",
-        "Share of labelled neurons in each category by depth, mean over models. The band is the "
-        "range over models.",
-    ),
-    "counts": Entry(
-        "counts",
-        "concepts.counts_by_layer",
-        "pretraining",
-        "Number of distinct concepts among the neurons above their layer's median score. Bands are "
-        "{level} bootstrap intervals over neurons.",
-    ),
-    "categories": Entry(
-        "shares",
-        "concepts.category_panels",
-        "pretraining",
-        "Share of the neurons above their layer's mean score whose label is in a category. Bands "
-        "are {level} bootstrap intervals over neurons.",
-    ),
-    "areas": Entry(
-        "shares",
-        "concepts.category_areas",
-        "pretrained",
-        "The same shares stacked: what each layer is about. Grey: labels in none of these "
-        "categories.",
-    ),
-    "convnets": Entry(
-        "shares",
-        "concepts.category_panels",
-        "convnets",
-        "Category shares in the convolutional network, stem and stages.",
-    ),
-    "finetuned_shares": Entry(
-        "shares",
-        "finetuned.finetuned_shares",
-        "finetuned",
-        "Category shares before and after fine-tuning, mean over models. The band is the range "
-        "over models.",
-    ),
-    "finetuned_counts": Entry(
-        "counts",
-        "finetuned.finetuned_counts",
-        "finetuned",
-        "Number of concepts before and after fine-tuning. Bands are {level} bootstrap intervals "
-        "over neurons.",
-    ),
-    "heatmap": Entry(
-        "labels",
-        "labels.concept_heatmap",
-        "pretrained",
-        "The most frequent concepts of each model by layer, ordered by their mean depth.",
-    ),
-    "significance": Entry(
-        "counts",
-        "concepts.significance_by_layer",
-        "with_twins",
-        "Share of neurons whose best score exceeds that of shuffled samples, at the study's "
-        "false discovery rate, for trained models and their random twins.",
-        needs=("permutations",),
-    ),
-    "counts_significant": Entry(
-        "counts",
-        "concepts.counts_by_layer",
-        "with_twins",
-        "Number of distinct concepts among the significantly labelled neurons, for trained models "
-        "and their random twins.",
-        {"metric": "n_concepts_significant"},
-        needs=("permutations",),
-    ),
-    "truth": Entry(
-        "truth",
-        "truth.truth_by_layer",
-        "with_twins",
-        "Share of neurons whose label names the planted factor that they tell best, by similarity "
-        "function. Bands are {level} Wilson intervals; chance deals out the layer's labels at "
-        "random.",
-        needs=("vocabulary",),
-    ),
-    "best_auc": Entry(
-        "truth",
-        "truth.best_auc_by_layer",
-        "with_twins",
-        "How well neurons tell their best planted factor: mean area under the ROC curve.",
-        needs=("vocabulary",),
-    ),
-    "convexity": Entry(
-        "convexity",
-        "convexity.convexity_by_layer",
-        "with_twins",
-        "Graph convexity of each concept family by depth, over all pairs of samples, for trained "
-        "models and their random twins (dashed). Bands are {level} bootstrap intervals over "
-        "samples; dotted, what random labels would score, mean over models.",
-        needs=("families",),
-        kinds=_CONVEXITY,
-    ),
-    "alignment": Entry(
-        "alignment",
-        "convexity.alignment_by_layer",
-        "with_twins",
-        "Share of triplets on which a layer agrees, for trained models and their random twins "
-        "(dashed). Bands are {level} bootstrap intervals over triplets; dotted, chance and the "
-        "noise ceiling.",
-        needs=("triplets",),
-        kinds=_CONVEXITY,
-    ),
-    "relation": Entry(
-        "convexity+alignment+relation",
-        "convexity.relation",
-        "every",
-        "Convexity against alignment, a point per layer of each model, with Spearman's "
-        "correlation and the same given relative depth ({level} intervals, models resampled).",
-        needs=("families", "triplets"),
-        kinds=_CONVEXITY,
-    ),
-    "finetuned_convexity": Entry(
-        "convexity",
-        "convexity.finetuned_convexity",
-        "finetuned",
-        "Graph convexity before and after fine-tuning. Bands are {level} bootstrap intervals over "
-        "samples.",
-        needs=("families",),
-        kinds=("convexity", "pruning"),
-    ),
-    "finetuned_alignment": Entry(
-        "alignment",
-        "convexity.finetuned_alignment",
-        "finetuned",
-        "Alignment before and after fine-tuning. Bands are {level} bootstrap intervals over "
-        "triplets.",
-        needs=("triplets",),
-        kinds=_CONVEXITY,
-    ),
-    "euclidean": Entry(
-        "euclidean",
-        "convexity.euclidean_by_layer",
-        "heads",
-        "Euclidean convexity of classifiers' own classes: share of points between two samples of a "
-        "class, behind a layer, that the rest of the network gives the same class. Bands are "
-        "{level} bootstrap intervals over pairs; crosses, the exact share for the last linear "
-        "layer.",
-        kinds=_CONVEXITY,
-    ),
-    "transforms": Entry(
-        "transforms",
-        "convexity.transforms",
-        "pretrained",
-        "Before and after linear transforms fitted to the triplets: alignment on triplets of items "
-        "that took no part in the fit, and graph convexity of each family. Bands are {level} "
-        "bootstrap intervals.",
-        needs=("transforms",),
-        kinds=_CONVEXITY,
-    ),
-    "concepts": Entry(
-        "convexity+categories+alignment",
-        "convexity.by_concept",
-        "pretrained",
-        "Convexity of single concepts, less their chance level, against alignment on the triplets "
-        "in which they take part, in each model's most aligned layer.",
-        needs=("compare_concepts",),
-        kinds=_CONVEXITY,
-    ),
-}
-
-FIGURES |= {
-    "cuts": Entry(
-        "selection+cuts",
-        "pruning.convexity_with_cuts",
-        "with_twins",
-        "Graph convexity by depth on the samples that tasks train on, for pretrained models and "
-        "their random twins (dashed), with the layers where the cuts fall. Bands are {level} "
-        "bootstrap intervals over samples.",
-        kinds=_PRUNING,
-    ),
-    "tradeoff": Entry(
-        "trained+cuts+cost",
-        "pruning.tradeoff",
-        "pretraining",
-        "Accuracy on unseen samples against compute, mean over seeds; grey, the first layers at "
-        "every depth with {level} intervals over seeds. Grey area: what comes before the first "
-        "layer and cannot be cut.",
-        kinds=_PRUNING,
-    ),
-    "curves": Entry(
-        "trained+cuts",
-        "pruning.curves",
-        "pretraining",
-        "Validation accuracy by epoch of fine-tuning, mean over seeds. Bands are {level} intervals "
-        "over seeds, for all layers and for the convexity cut; a training that stopped early keeps "
-        "its last value.",
-        kinds=_PRUNING,
-    ),
-    "differences": Entry(
-        "comparison",
-        "pruning.differences",
-        "pretraining",
-        "Accuracy of the convexity cut less that of other choices of layers, paired by seed, with "
-        "{level} intervals; all, over models and tasks. Criteria from every second to CKA keep as "
-        "many layers as the convexity cut.",
-        kinds=_PRUNING,
-    ),
-    "layers": Entry(
-        "similarity",
-        "pruning.layer_similarity",
-        "pretraining",
-        "How alike the states between layers are: linear CKA of samples and mean angle over tokens "
-        "as a share of a half turn.",
-        kinds=_PRUNING,
-    ),
-    "cost": Entry(
-        "cost+timing",
-        "pruning.cost",
-        "pretraining",
-        "What a classifier costs at every depth. Dashed: what comes before the first layer. Times "
-        "are medians with quartiles, on the machine that made this paper.",
-        kinds=_PRUNING,
-    ),
-}
+from strata.figures.entries import FIGURES
 
 
 def models_of(study: Mapping, selection: str) -> list[str]:
     """The models of a study's comparison.
 
     pretraining, convnets, pretrained (both), with_twins (each pretrained, and its random twin where
-    it has one), random (the twins alone), finetuned (those with a version fine-tuned on every task,
-    and these versions), tuned (the fine-tuned alone), heads (the classifiers of the Euclidean
-    measure) or every.
+    it has one), twinned (the pretrained that have one), random (the twins alone), finetuned (those
+    with a version fine-tuned on every task, and these versions), tuned (the fine-tuned alone),
+    heads (the classifiers of the Euclidean measure) or every.
     """
     compared = study.get("comparisons", {})
     pretrained = [*compared.get("pretraining", []), *compared.get("convnets", [])]
@@ -262,6 +22,8 @@ def models_of(study: Mapping, selection: str) -> list[str]:
     if selection == "with_twins":
         twins = compared.get("controls", {})
         return [n for model in pretrained for n in (model, twins.get(model)) if n]
+    if selection == "twinned":
+        return [model for model in pretrained if model in compared.get("controls", {})]
     if selection == "heads":
         return list(study.get("euclidean", {}).get("heads", {}))
     if selection == "every":
@@ -277,6 +39,14 @@ def models_of(study: Mapping, selection: str) -> list[str]:
     return list(compared.get(selection, []))
 
 
+def paired_models(study: Mapping) -> dict[str, dict[str, str]]:
+    """Whom differences are taken from: `twins` {model: random twin}, `bases` {fine-tuned: base}."""
+    compared = study.get("comparisons", {})
+    tasks = compared.get("finetuned", {}).values()
+    bases = {tuned: base for pairs in tasks for base, tuned in pairs.items()}
+    return {"twins": dict(compared.get("controls", {})), "bases": bases}
+
+
 # The measures of each kind of study that the paper takes numbers from, and the models (a selection
 # of `models_of`) that each is taken of.
 MEASURES = {
@@ -289,6 +59,7 @@ MEASURES = {
         "categories": "pretrained",
         "euclidean": "heads",
         "transforms": "pretrained",
+        "differences": "every",
     },
     "pruning": {
         "selection": "with_twins",
@@ -311,6 +82,7 @@ _NEEDS = {
     ("convexity", "transforms"): ("transforms",),
 }
 _ONE_TABLE = ("relation", "comparison")  # of all models together
+_COMPARED = ("convexity", "alignment")  # measures of which a study has a table of differences
 
 
 def measures(study: Mapping) -> list[str]:
@@ -331,6 +103,8 @@ def stems(
     """Names of the tables of a measure, without folder and suffix, for `models` (or all)."""
     if measure in _ONE_TABLE:
         return ["all"]
+    if measure == "differences":
+        return [compared for compared in _COMPARED if measured(study, compared)]
     wanted = measured(study, measure)
     if models is not None:
         wanted = [model for model in models if model in wanted]

@@ -7,7 +7,17 @@ from collections.abc import Mapping
 import pandas as pd
 
 from strata.figures.models import ModelStyle
-from strata.paper.latex import escape, macro_name, parameter, percent, table_of
+from strata.paper.latex import (
+    Verbatim,
+    escape,
+    interval,
+    macro_name,
+    parameter,
+    percent,
+    points,
+    signed,
+    table_of,
+)
 from strata.paper.profiles import interval_cells, profile, table_layers
 
 
@@ -20,7 +30,7 @@ def convexity_values(
     model: convexity of each family in the first and last layer and where it is highest; accuracy in
     the first, last and best layer; both of the embedding (layer 0) where that was recorded. Chance
     and noise ceiling of each set of triplets; every correlation; what each transform does, mean
-    over layers.
+    over layers; differences in the last layer, with their paired intervals.
     """
     values: dict[str, object] = {macro_name(name, "models"): len(styles)}
     for key in ("n_neighbors", "permutations", "bootstrap"):
@@ -47,7 +57,9 @@ def convexity_values(
     if "relation" in measures:
         for row in measures["relation"].itertuples():
             place = macro_name(name, row.metric, row.model, row.family)
-            values |= {place: row.value, place + "Low": row.low, place + "High": row.high}
+            values |= {place: row.value, place + "Range": interval(row.low, row.high)}
+    if "differences" in measures:
+        values |= _difference_values(name, measures["differences"])
     if "transforms" in measures:
         values |= _transform_values(name, study, measures["transforms"])
     return values
@@ -63,6 +75,33 @@ def _profile_values(table: pd.DataFrame, model: str, metric: str) -> dict[str, o
         found |= {f"{family} {kind}": shown(value) for kind, value in kinds.items()}
         found[f"{family} max layer"] = best
     return found
+
+
+def _difference_values(name: str, table: pd.DataFrame) -> dict[str, object]:
+    """What may be said of differences: last layer less the first (Gain), last less the best layer
+    (BelowBest), and in the last layer less the random twin (OverTwin) or the model before
+    fine-tuning (OverBase); each with its interval (Range) and a word for its sign (Says)."""
+    values: dict[str, object] = {}
+    words = {"first": "gain", "best": "below best", "twin": "over twin", "base": "over base"}
+    last = table.groupby("model")["block"].transform("max") == table["block"]
+    for row in table[last].itertuples():
+        convex = row.metric.startswith("graph")
+        about = "convexity" if convex else ""
+        place = macro_name(name, row.model, row.family, about, words[row.contrast])
+        shown = signed if convex else points
+        values[place] = shown(row.value)
+        values[place + "Range"] = interval(row.low, row.high, shown)
+        values[place + "Says"] = Verbatim(sign_word(row.low, row.high))
+    return values
+
+
+def sign_word(low: float, high: float) -> str:
+    """Whether a difference is more or less than nothing, by its interval."""
+    if low > 0:
+        return "more"
+    if high < 0:
+        return "less"
+    return "not measurably different"
 
 
 def _transform_values(name: str, study: Mapping, table: pd.DataFrame) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -53,6 +53,23 @@ def parameter(value: float | int | None) -> str:
 def percent(value: float) -> str:
     """A share as LaTeX percentage text."""
     return Verbatim(f"{100 * value:.1f}\\,\\%")
+
+
+def points(value: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return Verbatim(f"\\ensuremath{{{100 * value:+.1f}}}")
+
+
+def signed(value: float) -> str:
+    """A difference with its sign."""
+    return Verbatim(f"\\ensuremath{{{value:+.2f}}}")
+
+
+def interval(low: float, high: float, shown: Callable[[float], str] = number) -> str:
+    """An interval in brackets, or in words that there is none."""
+    if np.isnan(low) or np.isnan(high):
+        return Verbatim("[no interval]")
+    return Verbatim(f"[{shown(low)}, {shown(high)}]")
 
 
 def escape(text: str) -> str:

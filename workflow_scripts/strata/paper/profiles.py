@@ -40,4 +40,6 @@ def _cell(found: pd.DataFrame, number: int, shown: int) -> str:
     if number not in found.index:
         return ""
     value, low, high = (f"{each:.{shown}f}" for each in found.loc[number])
+    if low == "nan":
+        return value
     return f"\\shortstack{{{value}\\\\{{\\tiny {low}--{high}}}}}"

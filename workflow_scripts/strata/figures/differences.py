@@ -1,0 +1,40 @@
+"""Figures of differences between networks, with the paired intervals of `strata.differences`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from strata.figures import axes, style
+from strata.figures.models import ModelStyle, family_name
+
+_LABELS = {
+    "graph_convexity_difference": "convexity less the twin's",
+    "accuracy_difference": "agreement less the twin's",
+}
+
+
+@style.styled
+def over_twins(
+    table: pd.DataFrame, styles: Mapping[str, ModelStyle], metric: str
+) -> tuple[Figure, pd.DataFrame]:
+    """Each model less its random twin by depth, a panel per family (or set of triplets)."""
+    rows = axes.select(table[table["contrast"] == "twin"], styles, metric)
+    families = list(dict.fromkeys(rows["family"]))
+    columns = min(len(families), 4)
+    wide = style.DOUBLE if columns > 1 else style.SINGLE
+    height = 0.6 + 1.5 * -(-len(families) // columns) if columns > 1 else 2.5
+    figure = style.new_figure(wide, height)
+    panels = axes.panels(figure, len(families), columns, True)
+    layers = axes.common_layers(rows)
+    for i, (ax, family) in enumerate(zip(panels, families, strict=True)):
+        bottom, top, left = axes.edges(i, len(families), columns)
+        ax.axhline(0, color=style.GREY, lw=0.8)
+        axes.model_lines(ax, rows[rows["family"] == family], styles)
+        axes.depth_axis(ax, layers, bottom=bottom, top=top)
+        axes.value_axis(ax, _LABELS[metric] if left else "")
+        ax.set_title(family_name(family))
+    axes.legend_above(figure, axes.handles(styles[m] for m in dict.fromkeys(rows["model"])), 5)
+    return figure, axes.drawn(rows.assign(twin=rows["other"]), "metric", "family", "twin")
