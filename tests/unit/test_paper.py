@@ -11,11 +11,12 @@ from matplotlib.lines import Line2D
 
 from strata.figures import drawing
 from strata.figures.axes import legend_above
-from strata.figures.catalogue import FIGURES, caption, figure_names, models_of
+from strata.figures.catalogue import FIGURES, caption, figure_names, models_of, stems
 from strata.figures.catalogue import measures as taken
 from strata.figures.models import FAMILY_COLORS, SPEECH_COLORS, describe_models
 from strata.figures.style import CATEGORY_COLORS, category_colors, new_figure, save
 from strata.paper.concepts import method_values
+from strata.paper.convexity import convexity_values
 from strata.paper.latex import latex_error, macro_name, macros, number, parameter, percent
 from strata.paper.sections import appendix, study_section
 from strata.paper.text import study_text
@@ -98,8 +99,28 @@ def test_convexity_and_alignment_do_without_each_other(left_out, has_not, has):
     study = CONVEXITY | {left_out: []}
     assert set(figure_names(study)) == has
     assert has | has_not == set(figure_names(CONVEXITY))
-    assert set(taken(CONVEXITY)) == {"alignment", "convexity", "relation"}
-    assert set(taken(study)) == has - {"specimen"}
+    assert set(taken(CONVEXITY)) == {"alignment", "convexity", "relation", "differences"}
+    assert set(taken(study)) == has - {"specimen"} | {"differences"}
+    assert stems(study, "differences") == sorted(has - {"specimen"})
+    assert stems(CONVEXITY, "differences") == ["convexity", "alignment"]
+
+
+def test_the_paper_says_of_a_difference_what_its_interval_allows():
+    row = {"model": "vit", "family": "breed", "metric": "graph_convexity_difference", "block": 3}
+    rows = [
+        row | {"contrast": "first", "value": 0.2, "low": 0.1, "high": 0.3},
+        row | {"contrast": "twin", "value": -0.2, "low": -0.3, "high": -0.1},
+        row | {"contrast": "base", "value": 0.1, "low": np.nan, "high": np.nan},
+        row | {"block": 2, "contrast": "best", "value": -0.1, "low": -0.3, "high": 0.1},
+    ]
+    study = CONVEXITY | dict.fromkeys(("n_neighbors", "permutations", "bootstrap"), 10)
+    values = convexity_values("mine", study, {"differences": pd.DataFrame(rows)}, {})
+    assert values["MineVitBreedConvexityGain"] == r"\ensuremath{+0.20}"
+    assert values["MineVitBreedConvexityGainSays"] == "more"
+    assert values["MineVitBreedConvexityOverTwinSays"] == "less"
+    assert values["MineVitBreedConvexityOverBaseRange"] == "[no interval]"
+    assert values["MineVitBreedConvexityOverBaseSays"] == "given without an interval"
+    assert "MineVitBreedConvexityBelowBest" not in values
 
 
 def test_models_without_a_twin_are_in_every_figure_beside_those_with_one():

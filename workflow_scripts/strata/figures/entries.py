@@ -38,14 +38,14 @@ FIGURES = {
         "concepts.counts_by_layer",
         "pretraining",
         "Number of distinct concepts among the neurons above their layer's median score. Bands are "
-        "{level} bootstrap intervals over neurons.",
+        "{level} intervals over new samples and neurons (of released labels, over neurons).",
     ),
     "categories": Entry(
         "shares",
         "concepts.category_panels",
         "pretraining",
         "Share of the neurons above their layer's mean score whose label is in a category. Bands "
-        "are {level} bootstrap intervals over neurons.",
+        "are {level} intervals over new samples and neurons (of released labels, over neurons).",
     ),
     "areas": Entry(
         "shares",
@@ -71,8 +71,8 @@ FIGURES = {
         "counts",
         "finetuned.finetuned_counts",
         "finetuned",
-        "Number of concepts before and after fine-tuning. Bands are {level} bootstrap intervals "
-        "over neurons.",
+        "Number of concepts before and after fine-tuning. Bands are {level} intervals "
+        "over new samples and neurons.",
     ),
     "heatmap": Entry(
         "labels",
@@ -102,8 +102,8 @@ FIGURES = {
         "truth.truth_by_layer",
         "with_twins",
         "Share of neurons whose label names the planted factor that they tell best, by similarity "
-        "function. Bands are {level} Wilson intervals; chance deals out the layer's labels at "
-        "random.",
+        "function. Bands are {level} intervals over new samples and neurons; chance deals out the "
+        "layer's labels at random.",
         needs=("vocabulary",),
     ),
     "best_auc": Entry(
@@ -118,7 +118,7 @@ FIGURES = {
         "convexity.convexity_by_layer",
         "with_twins",
         "Graph convexity of each concept family by depth, over all pairs of samples, for trained "
-        "models and their random twins (dashed). Bands are {level} bootstrap intervals over "
+        "models and their random twins (dashed). Bands are {level} intervals over new "
         "samples; dotted, what random labels would score, mean over models.",
         needs=("families",),
         kinds=_CONVEXITY,
@@ -128,7 +128,7 @@ FIGURES = {
         "convexity.alignment_by_layer",
         "with_twins",
         "Share of triplets on which a layer agrees, for trained models and their random twins "
-        "(dashed). Bands are {level} bootstrap intervals over triplets; dotted, chance and the "
+        "(dashed). Bands are {level} intervals over new items; dotted, chance and the "
         "noise ceiling.",
         needs=("triplets",),
         kinds=_CONVEXITY,
@@ -166,7 +166,7 @@ FIGURES = {
         "convexity",
         "convexity.finetuned_convexity",
         "finetuned",
-        "Graph convexity before and after fine-tuning. Bands are {level} bootstrap intervals over "
+        "Graph convexity before and after fine-tuning. Bands are {level} intervals over new "
         "samples.",
         needs=("families",),
         kinds=("convexity", "pruning"),
@@ -175,8 +175,7 @@ FIGURES = {
         "alignment",
         "convexity.finetuned_alignment",
         "finetuned",
-        "Alignment before and after fine-tuning. Bands are {level} bootstrap intervals over "
-        "triplets.",
+        "Alignment before and after fine-tuning. Bands are {level} intervals over new items.",
         needs=("triplets",),
         kinds=_CONVEXITY,
     ),
@@ -186,7 +185,7 @@ FIGURES = {
         "heads",
         "Euclidean convexity of classifiers' own classes: share of points between two samples of a "
         "class, behind a layer, that the rest of the network gives the same class. Bands are "
-        "{level} bootstrap intervals over pairs; crosses, the exact share for the last linear "
+        "{level} intervals over new samples; crosses, the exact share for the last linear "
         "layer.",
         kinds=_CONVEXITY,
     ),
@@ -196,7 +195,7 @@ FIGURES = {
         "pretrained",
         "Before and after linear transforms fitted to the triplets: alignment on triplets of items "
         "that took no part in the fit, and graph convexity of each family. Bands are {level} "
-        "bootstrap intervals.",
+        "intervals over new items; of convexity over new samples, the transform as it is.",
         needs=("transforms",),
         kinds=_CONVEXITY,
     ),
@@ -218,7 +217,7 @@ FIGURES |= {
         "with_twins",
         "Graph convexity by depth on the samples that tasks train on, for pretrained models and "
         "their random twins (dashed), with the layers where the cuts fall. Bands are {level} "
-        "bootstrap intervals over samples.",
+        "intervals over new samples.",
         kinds=_PRUNING,
     ),
     "tradeoff": Entry(

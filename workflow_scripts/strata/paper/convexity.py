@@ -101,6 +101,8 @@ def sign_word(low: float, high: float) -> str:
         return "more"
     if high < 0:
         return "less"
+    if pd.isna(low):
+        return "given without an interval"
     return "not measurably different"
 
 

@@ -12,10 +12,9 @@ from strata.figures.models import ModelStyle, family_name, of_role
 from strata.paper.latex import escape, macro_name
 
 _CAPTIONS = {
-    "labels": "Number of concepts above the median score by layer, with \\StrataLevel{} bootstrap "
-    "intervals.",
-    "alignment": "Agreement with the triplets by layer, with \\StrataLevel{} bootstrap intervals.",
-    "convexity": "Graph convexity by layer, with \\StrataLevel{} bootstrap intervals.",
+    "labels": "Number of concepts above the median score by layer, with \\StrataLevel{} intervals.",
+    "alignment": "Agreement with the triplets by layer, with \\StrataLevel{} intervals.",
+    "convexity": "Graph convexity by layer, with \\StrataLevel{} intervals.",
     "pruning": "Cutting at the most convex layer. Test accuracy in per cent, mean over seeds with "
     "\\StrataLevel{} intervals; savings are of a classifier that takes one sample, with all that "
     "comes before the first layer.",
