@@ -8,7 +8,8 @@ rule score_alignment:
         triplets=triplets_files,
         infos=triplets_infos,
     output:
-        "results/measures/{study}/alignment/{model}.parquet",
+        measures="results/measures/{study}/alignment/{model}.parquet",
+        credits="results/measures/{study}/credits/{model}.parquet",
     log:
         "results/logs/measures/{study}/alignment/{model}.log",
     wildcard_constraints:
@@ -19,13 +20,37 @@ rule score_alignment:
         **needs("score_alignment"),
     params:
         code=code("alignment/score_alignment.py", "measures"),
-        options=lambda wildcards: {
-            key: study_of(wildcards)[key] for key in ("similarity", "bootstrap")
-        },
+        similarity=lambda wildcards: study_of(wildcards)["similarity"],
         columns=item_columns,
         seed=config["seed"],
     script:
         "../workflow_scripts/alignment/score_alignment.py"
+
+
+rule compare_alignment:
+    input:
+        measures=lambda wildcards: tables_of(wildcards.study, "alignment"),
+        credits=lambda wildcards: [
+            f"results/measures/{wildcards.study}/credits/{Path(file).name}"
+            for file in tables_of(wildcards.study, "alignment")
+        ],
+        triplets=triplets_files,
+    output:
+        "results/measures/{study}/differences/alignment.parquet",
+    log:
+        "results/logs/measures/{study}/differences/alignment.log",
+    wildcard_constraints:
+        study=one_of(CONVEXITIES),
+    conda:
+        "../envs/measures.yaml"
+    resources:
+        **needs("compare_alignment"),
+    params:
+        code=code("alignment/compare_alignment.py", "measures"),
+        triplets=lambda wildcards: study_of(wildcards)["triplets"],
+        pairs=lambda wildcards: catalogue.paired_models(study_of(wildcards)),
+    script:
+        "../workflow_scripts/alignment/compare_alignment.py"
 
 
 rule score_categories:
@@ -81,7 +106,7 @@ rule transform_layers:
         code=code("alignment/transform_layers.py", "torch"),
         options=lambda wildcards: {
             key: study_of(wildcards)[key]
-            for key in ("similarity", "n_neighbors", "pairs", "bootstrap")
+            for key in ("similarity", "n_neighbors", "pairs", "halves")
         }
         | {
             key: value
@@ -124,7 +149,6 @@ rule relate:
             for name in ("pretrained", "random", "tuned")
         }
         | {"all": list(study_of(wildcards)["models"])},
-        bootstrap=lambda wildcards: study_of(wildcards)["bootstrap"],
         seed=config["seed"],
     script:
         "../workflow_scripts/alignment/relate.py"

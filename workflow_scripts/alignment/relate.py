@@ -11,7 +11,6 @@ with job(snakemake):
         read_measures(snakemake.input.convexity),
         read_measures(snakemake.input.alignment),
         {name: models for name, models in params.groups.items() if models},
-        bootstrap=params.bootstrap,
         seed=params.seed,
     )
     write_measures(measures, snakemake.output[0])

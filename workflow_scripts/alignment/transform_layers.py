@@ -9,6 +9,7 @@ with job(snakemake):
     from strata.alignment.judgements import open_judgements
     from strata.alignment.local import local_layers
     from strata.alignment.optimised import transform_measures
+    from strata.data.splits import sample_order
     from strata.tables import write_measures
 
     torch.set_num_threads(snakemake.threads)
@@ -29,6 +30,7 @@ with job(snakemake):
         if params.split != "all"
         else None,
         local=local,
+        order=sample_order(pictures.manifest),
         seed=params.seed,
         **params.options,
     )

@@ -7,13 +7,14 @@ intervals overlap says little about that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from strata.errors import StrataError
-from strata.intervals import deviate_interval
+from strata.intervals import deviate_interval, t_p_value
+from strata.stats import Estimate
 from strata.tables import DEVIATES, MEASURE_COLUMNS, blocks_passed, check_measures
 
 # A layer less the model's first block; less its best layer; a network less its random twin; a
@@ -49,10 +50,12 @@ def paired_differences(
     *,
     twins: Mapping[str, str],
     bases: Mapping[str, str],
+    paired: Callable[[pd.Series, pd.Series], tuple[Estimate, float]] | None = None,
 ) -> pd.DataFrame:
     """Differences of `metrics` between layers and networks of one study, with paired intervals.
 
-    `measures` has a column `deviates` (`with_deviates`); `twins` maps a model to its random twin,
+    `measures` has a column `deviates` (`with_deviates`), or `paired` gives the difference of two of
+    its rows with its interval and p-value; `twins` maps a model to its random twin,
     `bases` a fine-tuned model to the one that it began as. A row per model, layer, family, concept,
     metric (with "_difference" behind it) and `contrast`: value, low, high, and `p_value`
     (two-sided, of the same t); `other` is the layer or the model that was taken off. The best layer
@@ -63,16 +66,20 @@ def paired_differences(
     """
     if missing := [metric for metric in metrics if not (measures["metric"] == metric).any()]:
         raise StrataError(f"differences: no metric {missing[0]!r} in the measures")
+    paired = paired or _by_deviates
     table = measures[measures["metric"].isin(list(metrics))]
     table = table.assign(block=blocks_passed(measures)[table.index])
     for column in set(_PLACE) - set(table):
         table[column] = None
     rows = []
     for _, part in table.groupby(_PLACE, dropna=False, sort=False):
-        layers = {name: own.set_index("layer") for name, own in part.groupby("model", sort=False)}
+        part = part.set_index("layer", drop=False)
+        layers = dict(tuple(part.groupby("model", sort=False)))
         for model, own in layers.items():
             for contrast, layer, other, name in _contrasts(model, own, layers, twins, bases):
-                rows.append(_difference(own.loc[layer], other, contrast, name) | {"layer": layer})
+                found, p_value = paired(own.loc[layer], other)
+                rows.append(_row(own.loc[layer], other, found) | {"p_value": p_value})
+                rows[-1] |= {"contrast": contrast, "other": name}
     columns = [*MEASURE_COLUMNS, "block", "family", "contrast", "other", "p_value"]
     return check_measures(pd.DataFrame(rows, columns=columns), "differences")
 
@@ -97,21 +104,19 @@ def _contrasts(
                 yield contrast, layer, layers[name].loc[layer], str(name)
 
 
-def _difference(own: pd.Series, other: pd.Series, contrast: str, name: str) -> dict:
+def _row(own: pd.Series, other: pd.Series, found: Estimate) -> dict:
+    kept = ["model", "dataset", "layer", "layer_index", "block", "family", "concept", "seed"]
+    place = {"metric": f"{own['metric']}_difference", "n": min(own["n"], other["n"])}
+    return own[kept].to_dict() | found._asdict() | place
+
+
+def _by_deviates(own: pd.Series, other: pd.Series) -> tuple[Estimate, float]:
+    """Difference of two rows that were cut in the same halves."""
     both = [row[DEVIATES] for row in (own, other)]
-    paired = all(np.ndim(x) == 1 for x in both) and len(both[0]) == len(both[1])
-    moved = both[0] - both[1] if paired else np.empty(0)
+    alike = all(np.ndim(x) == 1 for x in both) and len(both[0]) == len(both[1])
+    moved = both[0] - both[1] if alike else np.empty(0)
     value = float(own["value"] - other["value"])
-    kept = ["model", "dataset", "layer_index", "block", "family", "concept", "seed"]
-    found = own[kept].to_dict() | deviate_interval(value, moved)._asdict()
-    found |= {"metric": f"{own['metric']}_difference", "contrast": contrast, "other": name}
-    return found | {"n": min(own["n"], other["n"]), "p_value": _p_value(value, moved)}
-
-
-def _p_value(value: float, moved: np.ndarray) -> float:
-    """Two-sided p-value of Student's t that belongs to `deviate_interval`; NaN where that is."""
-    from scipy.stats import t
-
-    if len(moved) < 2 or not np.mean(moved**2) > 0:
-        return np.nan
-    return float(2 * t.sf(abs(value) / np.sqrt(np.mean(moved**2)), len(moved) - 1))
+    found = deviate_interval(value, moved)
+    if np.isnan(found.low):
+        return found, np.nan
+    return found, t_p_value(value, float(np.mean(moved**2)), len(moved) - 1)

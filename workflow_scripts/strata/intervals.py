@@ -107,6 +107,16 @@ def variance_interval(
     return Estimate(float(value), float(low), float(high))
 
 
+def t_p_value(value: float, variance: float, df: float) -> float:
+    """Two-sided p-value of `value` against zero, of the t of `variance_interval`; NaN where there
+    is no interval."""
+    from scipy.stats import t
+
+    if not (variance > 0 and df >= 1 and np.isfinite(variance)):
+        return np.nan
+    return float(2 * t.sf(abs(value) / np.sqrt(variance), df))
+
+
 class SharedMembers:
     """Which rows share a member, found once for many means over the same rows.
 
@@ -153,8 +163,21 @@ class SharedMembers:
         value = float(self.weights @ np.asarray(values, dtype=float) / self.total)
         if self.n_members < at_least:
             return without_interval(value)
-        degrees = self.n_members / self.width - 1
-        return variance_interval(value, self.variance(values), degrees, share=share, level=level)
+        return variance_interval(
+            value, self.variance(values), self.degrees, share=share, level=level
+        )
+
+    @property
+    def degrees(self) -> float:
+        """Degrees of freedom of the variance: as many rows as there are could share nothing."""
+        return self.n_members / self.width - 1
+
+    def p_value(self, values: np.ndarray, *, at_least: int = 2) -> float:
+        """Two-sided p-value of a mean of zero, of the t of `interval`; NaN where that is."""
+        if self.n_members < at_least:
+            return np.nan
+        value = float(self.weights @ np.asarray(values, dtype=float) / self.total)
+        return t_p_value(value, self.variance(values), self.degrees)
 
 
 def _subset_numbers(ordered: np.ndarray, size: int) -> np.ndarray:

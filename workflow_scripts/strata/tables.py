@@ -120,12 +120,13 @@ def write_measures(
     """
     held = table[DEVIATES] if DEVIATES in table else pd.Series(np.nan, index=table.index)
     table = check_measures(table.drop(columns=DEVIATES, errors="ignore"), str(path))
-    _write(table, path)
+    write_table(table, path)
     if deviates is not None:
-        _write(_tidy_deviates(table, held.to_list()), deviates)
+        write_table(_tidy_deviates(table, held.to_list()), deviates)
 
 
-def _write(table: pd.DataFrame, path: str | Path) -> None:
+def write_table(table: pd.DataFrame, path: str | Path) -> None:
+    """Write any table to `path` (parquet), complete or not at all."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from strata.arrays import as_array
-from strata.data.answers import TASKS, check_triplets, triplet_groups
+from strata.data.answers import FEWEST_ITEMS, TASKS, check_triplets
 from strata.errors import StrataError
-from strata.stats import LEVEL, Estimate, percentile_interval
+from strata.intervals import SharedMembers
+from strata.stats import Estimate
 
 SIMILARITIES = ("cosine", "dot", "euclidean")
 
@@ -134,52 +135,76 @@ def item_means(features: np.ndarray, items: np.ndarray, n_items: int) -> np.ndar
     return sums / counts[:, None]
 
 
-def mean_credit(
-    credits: np.ndarray,
-    groups: np.ndarray,
-    *,
-    bootstrap: int = 1000,
-    seed: int = 0,
-    level: float = LEVEL,
-) -> Estimate:
-    """Mean of `credits` with a bootstrap interval over triplets; repeats of one stay together.
+class Answers:
+    """Answers to triplets, and which of them share items: what means over them have intervals by.
 
-    `groups` is `triplet_groups` of the rows. Triplets of the same size and sum are alike to the
-    mean, so that their numbers in a resample are drawn at once (a multinomial), and millions of
-    triplets cost no more than a few. One triplet has no interval (NaN).
+    `triplets` is (n, 3) item numbers; `counts` (n) how often each answer was given (1). Triplets
+    share items, so that they are no independent samples: an interval speaks about new items of the
+    same kind (`strata.intervals.SharedMembers`). Fewer than `FEWEST_ITEMS` have none.
     """
-    sizes = np.bincount(groups)
-    sixths = np.rint(6 * np.bincount(groups, weights=credits)).astype(np.int64)  # of 1, 1/2, 1/3
-    present = sizes > 0
-    largest = int(sizes.max()) + 1
-    counts = np.bincount(sixths[present] * largest + sizes[present])
-    kinds = np.flatnonzero(counts)
-    n, value = int(present.sum()), float(np.mean(credits))
-    if not bootstrap or n < 2:
-        return Estimate(value, np.nan, np.nan)
-    draws = np.random.default_rng(seed).multinomial(n, counts[kinds] / n, size=bootstrap)
-    means = draws @ (kinds // largest / 6) / (draws @ (kinds % largest))
-    return Estimate(value, *percentile_interval(means, level))
+
+    def __init__(self, triplets: np.ndarray, counts: np.ndarray | None = None):
+        self.triplets = as_array(triplets, "triplets")
+        n = len(self.triplets)
+        self.counts = np.ones(n) if counts is None else as_array(counts, "counts").astype(float)
+        self.shared = SharedMembers(self.triplets, self.counts)
+
+    @property
+    def n(self) -> int:
+        """Number of answers."""
+        return int(self.counts.sum())
+
+    def among(self, rows: np.ndarray) -> Answers:
+        """The answers that `rows` (booleans, or numbers) mark."""
+        return Answers(self.triplets[rows], self.counts[rows])
+
+    def mean(self, credits: np.ndarray) -> Estimate:
+        """Accuracy: mean of `credits` (n,) with its interval."""
+        return self.shared.interval(credits, at_least=FEWEST_ITEMS, share=True)
+
+    def difference(self, first: np.ndarray, second: np.ndarray) -> Estimate:
+        """Mean of first - second, two representations' credits for the same answers, paired."""
+        return self.shared.interval(np.subtract(first, second), at_least=FEWEST_ITEMS)
+
+    def p_value(self, first: np.ndarray, second: np.ndarray) -> float:
+        """Two-sided p-value of Student's t that belongs to `difference`; NaN where that is."""
+        return self.shared.p_value(np.subtract(first, second), at_least=FEWEST_ITEMS)
+
+
+def mean_credit(
+    credits: np.ndarray, triplets: np.ndarray, counts: np.ndarray | None = None
+) -> Estimate:
+    """Mean of `credits` (n,) of triplets (n, 3) with an interval over new items (`Answers`)."""
+    return Answers(triplets, counts).mean(credits)
+
+
+def by_category(answers: Answers, members: pd.DataFrame) -> dict[str, tuple[np.ndarray, Answers]]:
+    """For each category, the rows in which an item of it takes part, and their answers.
+
+    `members` is boolean (items, categories); a category without answers is left out.
+    """
+    found = {}
+    for category in members:
+        rows = members[category].to_numpy(bool)[answers.triplets].any(axis=1)
+        if rows.any():
+            found[category] = rows, answers.among(rows)
+    return found
 
 
 def category_credits(
     credits: np.ndarray,
     triplets: np.ndarray,
     members: pd.DataFrame,
-    *,
-    task: str = "odd_one_out",
-    bootstrap: int = 1000,
-    seed: int = 0,
+    counts: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Accuracy by category, over the triplets in which an item of the category takes part.
 
-    `members` is boolean (items, categories). Returns category, value, low, high, n (triplets); a
-    category without triplets has no row.
+    `members` is boolean (items, categories). Returns category, value, low, high (over new items),
+    n (answers); a category without triplets has no row.
     """
-    rows, groups = [], triplet_groups(triplets, task)
-    for category in members:
-        part = members[category].to_numpy(bool)[triplets].any(axis=1)
-        if part.any():
-            found = mean_credit(credits[part], groups[part], bootstrap=bootstrap, seed=seed)
-            rows.append({"category": category, **found._asdict(), "n": int(part.sum())})
+    parts = by_category(Answers(triplets, counts), members)
+    rows = [
+        {"category": category, **own.mean(np.asarray(credits)[part])._asdict(), "n": own.n}
+        for category, (part, own) in parts.items()
+    ]
     return pd.DataFrame(rows, columns=["category", "value", "low", "high", "n"])

@@ -8,7 +8,7 @@ from itertools import product, zip_longest
 import numpy as np
 import pandas as pd
 
-from strata.alignment.accuracy import item_means, mean_credit, triplet_credits
+from strata.alignment.accuracy import Answers, item_means, triplet_credits
 from strata.alignment.judgements import Judgements
 from strata.alignment.transforms import (
     CrossValidated,
@@ -17,9 +17,10 @@ from strata.alignment.transforms import (
     fit_transform,
     item_folds,
 )
+from strata.convexity.halved import halves_in_order
 from strata.convexity.scores import graph_convexity
-from strata.data.answers import triplet_groups
 from strata.errors import StrataError
+from strata.intervals import deviate_interval
 from strata.stats import Estimate
 from strata.tables import finish_measures, layer_row
 
@@ -42,7 +43,8 @@ def transform_measures(
     similarity: str = "cosine",
     n_neighbors: int = 10,
     pairs: str | int = "all",
-    bootstrap: int = 1000,
+    halves: int = 10,
+    order: np.ndarray | None = None,
     seed: int = 0,
     log: Callable[[str], None] = print,
 ) -> pd.DataFrame:
@@ -55,23 +57,28 @@ def transform_measures(
     For each layer, set of triplets and method (`transform`, a further column): accuracy_before and
     accuracy_after on triplets of items that took no part in the fit, and the graph convexity of
     each family (`concept`) before and after a transform fitted to all triplets, with the median of
-    the regularisations that the folds chose; `scored` marks the samples it is measured on (all). A
-    layer in which all items are the same, as a class token before the first block, stays as it is.
+    the regularisations that the folds chose; `scored` marks the samples it is measured on (all).
+    accuracy_gain and graph_convexity_gain are the differences, paired. Intervals of accuracy speak
+    about new items for the transforms of the folds, those of convexity about new samples
+    (`halves`, drawn in `order`, that of `strata.data.splits.sample_order`) for the fitted transform:
+    another set of answers would fit another. A layer in which all items are the same, as a class
+    token before the first block, stays as it is.
     """
     rows = []
-    scoring = {"n_neighbors": n_neighbors, "pairs": pairs, "bootstrap": bootstrap, "seed": seed}
+    scoring = {"n_neighbors": n_neighbors, "pairs": pairs, "seed": seed}
     search = {"grid": grid, "folds": folds, "similarity": similarity, "seed": seed}
+    chosen = np.ones(len(labels), bool) if scored is None else np.asarray(scored, bool)
+    cut = _same_halves(labels, chosen, halves, order, seed)
     for layer, (name, features, batches) in enumerate(_with_local(layers, local, model)):
         features = np.asarray(features, dtype=np.float64)
-        chosen = slice(None) if scored is None else scored
-        before = _convexities(features[chosen], labels[chosen], scoring)
+        before = _convexities(features[chosen], labels[chosen], cut, scoring)
         for each, method in product(judgements, methods):
             fitting = {"alpha": alpha, "temperature": temperature, "task": each.info["task"]}
             fitting |= {"centre": centre, "local": batches if method == "glocal" else None}
             tested, fitted = _optimised(features, each, method, fitting, search)
             place, more = (layer, name, each.name), {"transform": method}
-            rows += _tested_rows(place, each, tested, more, {"bootstrap": bootstrap, "seed": seed})
-            after = _convexities(fitted(features[chosen]), labels[chosen], scoring)
+            rows += _tested_rows(place, each, tested, more)
+            after = _convexities(fitted(features[chosen]), labels[chosen], cut, scoring)
             rows += _changed_rows(place, before, after, more)
         log(f"{name}: {', '.join(methods)}")
     return finish_measures(rows, model, dataset, seed)
@@ -91,9 +98,19 @@ def _with_local(layers: Iterable, local: Iterable | None, model: str) -> Iterato
         yield (*here, there[1])
 
 
-def _convexities(features: np.ndarray, labels: pd.DataFrame, options: Mapping) -> dict:
+def _same_halves(labels, chosen, halves, order, seed) -> dict[str, np.ndarray]:
+    """The halves of each family's samples, the same before and after and in all layers."""
+    order = np.arange(len(labels)) if order is None else np.asarray(order)
+    place = np.cumsum(chosen) - 1
+    kept = place[order[chosen[order]]]
+    return {f: halves_in_order(labels[f][chosen], halves, kept, seed) for f in labels}
+
+
+def _convexities(
+    features: np.ndarray, labels: pd.DataFrame, cut: Mapping, options: Mapping
+) -> dict:
     """Graph convexity of each family."""
-    return {family: graph_convexity(features, labels[family], **options) for family in labels}
+    return {f: graph_convexity(features, labels[f], halves=cut[f], **options) for f in labels}
 
 
 def _optimised(
@@ -124,24 +141,35 @@ def _as_it_is(
     return tested, Transform(np.zeros(size), 1.0, np.eye(size), np.zeros(size))
 
 
-def _tested_rows(place, judgements, tested, more, options) -> list[dict]:
-    """Accuracy on unseen items before and after, repeats counted."""
-    repeats = judgements.answers["count"].to_numpy()[tested.triplets]
-    triplets = judgements.answers[["a", "b", "odd"]].to_numpy()[tested.triplets]
-    groups = np.repeat(triplet_groups(triplets, judgements.info["task"]), repeats)
-    rows = []
-    for metric, credits in (("before", tested.before), ("after", tested.credits)):
-        found = mean_credit(np.repeat(credits, repeats), groups, **options)
-        rows.append(layer_row(*place, f"accuracy_{metric}", found, len(groups), **more))
-    return rows
+def _tested_rows(place, judgements, tested, more) -> list[dict]:
+    """Accuracy on unseen items before and after, and the gain."""
+    given = judgements.answers.iloc[tested.triplets]
+    answers = Answers(given[["a", "b", "odd"]].to_numpy(), given["count"].to_numpy())
+    found = {
+        "before": answers.mean(tested.before),
+        "after": answers.mean(tested.credits),
+        "gain": answers.difference(tested.credits, tested.before),
+    }
+    return [
+        layer_row(*place, f"accuracy_{metric}", value, answers.n, **more)
+        for metric, value in found.items()
+    ]
 
 
 def _changed_rows(place, before: Mapping, after: Mapping, more: Mapping) -> list[dict]:
-    """Convexity of each family before and after."""
+    """Convexity of each family before and after, and the gain."""
     rows = []
     for family, old in before.items():
-        for metric, found in (("before", old), ("after", after[family])):
-            value = Estimate(found.mean, found.low, found.high)
-            own = {"concept": family, **more}
-            rows.append(layer_row(*place, f"graph_convexity_{metric}", value, found.n_pairs, **own))
+        new = after[family]
+        moved = new.deviates["mean"] - old.deviates["mean"]
+        found = {
+            "before": Estimate(old.mean, old.low, old.high),
+            "after": Estimate(new.mean, new.low, new.high),
+            "gain": deviate_interval(new.mean - old.mean, moved),
+        }
+        own = {"concept": family, **more}
+        rows += [
+            layer_row(*place, f"graph_convexity_{metric}", value, new.n_pairs, **own)
+            for metric, value in found.items()
+        ]
     return rows

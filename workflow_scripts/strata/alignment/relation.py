@@ -8,8 +8,12 @@ import numpy as np
 import pandas as pd
 
 from strata.errors import StrataError
-from strata.stats import Estimate, percentile_interval
+from strata.intervals import variance_interval
+from strata.stats import Estimate, without_interval
 from strata.tables import blocks_passed, check_measures, layer_row, relative_depths
+
+FEWEST_MODELS = 4  # of fewer an interval of a correlation would be as wide as its range
+_MOST = 1 - 1e-9  # of a correlation, so that Fisher's z is finite
 
 
 def relation_measures(
@@ -17,15 +21,16 @@ def relation_measures(
     alignment: pd.DataFrame,
     groups: Mapping[str, Sequence[str]],
     *,
-    bootstrap: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Correlation of convexity with alignment over the layers of models.
 
     `groups` names sets of models. For each group, family of concepts and set of triplets (column
-    `triplets`): correlation (Spearman) and partial_correlation given relative depth, with intervals
-    by a bootstrap that draws models and keeps their layers together, as a model's layers are no
-    independent draws; a group of one model has none. A correlation that is not defined, because
+    `triplets`): correlation (Spearman) and partial_correlation given relative depth. Intervals
+    speak about new models, as a model's layers are no independent draws: a jackknife that leaves
+    out one model with all its layers (Efron & Tibshirani 1993, chapter 11), Student's t of one
+    degree less than there are models, on Fisher's z; fewer than `FEWEST_MODELS` have none. A
+    correlation that is not defined, because
     one side does not vary (or not beyond depth), has no row.
     """
     points = relation_points(convexity, alignment)
@@ -36,7 +41,7 @@ def relation_measures(
             if len(part) < 4:
                 continue
             for metric, controlled in (("correlation", False), ("partial_correlation", True)):
-                found = _clustered_correlation(part, controlled, bootstrap, seed)
+                found = _clustered_correlation(part, controlled)
                 if np.isnan(found.value):
                     continue
                 row = layer_row(0, "all", family, metric, found, len(part), triplets=triplets)
@@ -74,18 +79,18 @@ def _rank_correlation(points: np.ndarray, controlled: bool) -> float:
     return float(x @ y / length) if length > 1e-9 else np.nan
 
 
-def _clustered_correlation(
-    part: pd.DataFrame, controlled: bool, bootstrap: int, seed: int
-) -> Estimate:
+def _clustered_correlation(part: pd.DataFrame, controlled: bool) -> Estimate:
     columns = ["convexity", "accuracy", "relative_depth"]
     value = _rank_correlation(part[columns].to_numpy(), controlled)
-    # Models are drawn by their place among the names, whatever the order of the rows.
-    models = [rows[columns].to_numpy() for _, rows in part.groupby("model", sort=True)]
-    if np.isnan(value) or len(models) < 2:
-        return Estimate(value, np.nan, np.nan)
-    draw = np.random.default_rng(seed)
-    drawn = np.empty(bootstrap)
-    for number in range(bootstrap):
-        chosen = draw.integers(len(models), size=len(models))
-        drawn[number] = _rank_correlation(np.concatenate([models[i] for i in chosen]), controlled)
-    return Estimate(value, *percentile_interval(drawn))
+    models = part["model"].to_numpy()
+    names = sorted(set(models))
+    left_out = [
+        _rank_correlation(part.loc[models != name, columns].to_numpy(), controlled)
+        for name in names
+    ]
+    if len(names) < FEWEST_MODELS or not np.isfinite([value, *left_out]).all() or abs(value) == 1:
+        return without_interval(value)
+    moved = np.arctanh(np.clip(left_out, -_MOST, _MOST))
+    variance = (len(names) - 1) * moved.var()
+    found = variance_interval(np.arctanh(value), variance, len(names) - 1)
+    return Estimate(value, *map(float, np.tanh(found[1:])))
