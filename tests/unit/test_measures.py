@@ -46,10 +46,10 @@ def judgements(world, **info):
 
 def test_convexity_rows_are_those_of_the_function(world):
     _, labels, layers, _ = world
-    table = convexity_measures(layers, labels, bootstrap=50, permutations=9, **PLACE)
+    table = convexity_measures(layers, labels, halves=0, permutations=9, **PLACE)
     assert list(table.columns[: len(MEASURE_COLUMNS)]) == list(MEASURE_COLUMNS)
     rows = table[(table["layer"] == "second") & (table["family"] == "kind")].set_index("metric")
-    found = graph_convexity(layers[1][1], labels["kind"], bootstrap=50, permutations=9)
+    found = graph_convexity(layers[1][1], labels["kind"], halves=0, permutations=9)
     assert rows.loc["graph_convexity", "value"] == found.mean
     assert rows.loc["graph_convexity", "p_value"] == found.p_value == 0.1
     assert rows.loc["chance", "value"] == found.chance
@@ -84,7 +84,7 @@ def test_transforms_tell_before_and_after(world):
     metrics = {"accuracy_before", "accuracy_after", "graph_convexity_before"}
     assert metrics | {"graph_convexity_after"} == set(table["metric"])
     before = table[(table["metric"] == "graph_convexity_before") & (table["concept"] == "kind")]
-    found = graph_convexity(layers[0][1], labels["kind"], bootstrap=0)
+    found = graph_convexity(layers[0][1], labels["kind"], halves=0)
     assert before["value"].tolist() == [found.mean] * 2
 
 

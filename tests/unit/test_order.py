@@ -177,7 +177,7 @@ def told(found):
 @pytest.mark.parametrize("pairs", ["all", 50])
 @pytest.mark.parametrize("kind", POINTS)
 def test_graph_convexity_does_not_depend_on_the_order_of_samples(kind, pairs):
-    features, options = POINTS[kind], {"pairs": pairs, "bootstrap": 50, "permutations": 5}
+    features, options = POINTS[kind], {"pairs": pairs, "halves": 4, "permutations": 5}
     first = graph_convexity(features, CLASSES, **options)
     rows = np.random.default_rng(4).permutation(IMAGES)
     again = graph_convexity(features[rows], CLASSES[rows], **options)
@@ -197,9 +197,9 @@ def test_graph_convexity_does_not_depend_on_the_order_of_samples(kind, pairs):
 def test_convexity_of_overlapping_concepts_does_not_depend_on_the_order(kind):
     marks = pd.DataFrame({"a": CLASSES == "a", "some": np.arange(IMAGES) % 3 == 0})
     rows = np.random.default_rng(4).permutation(IMAGES)
-    first = overlapping_convexity(POINTS[kind], marks, pairs=50, bootstrap=20)
+    first = overlapping_convexity(POINTS[kind], marks, pairs=50, halves=4)
     moved = marks.iloc[rows].reset_index(drop=True)
-    again = overlapping_convexity(POINTS[kind][rows], moved, pairs=50, bootstrap=20)
+    again = overlapping_convexity(POINTS[kind][rows], moved, pairs=50, halves=4)
     pd.testing.assert_frame_equal(again, first, rtol=1e-12)
 
 
@@ -218,9 +218,7 @@ def test_scores_of_pairs_do_not_depend_on_the_order_of_samples(kind):
 def test_points_that_are_all_the_same_are_as_convex_as_chance_says():
     """Sorted by class, as a folder of classes is: 0.33 against a chance of 0.52 by row number."""
     labels = np.repeat(["a", "b", "c"], [150, 60, 40])
-    runs = [
-        graph_convexity(np.ones((250, 2)), labels, seed=seed, bootstrap=0) for seed in range(12)
-    ]
+    runs = [graph_convexity(np.ones((250, 2)), labels, seed=seed, halves=0) for seed in range(12)]
     found = np.array([[run.mean, *run.per_concept.values()] for run in runs])
     expected = np.array([runs[0].chance, *runs[0].concepts["chance"]])
     assert (np.abs(found.mean(axis=0) - expected) < 4 * found.std(axis=0) / np.sqrt(12)).all()
@@ -233,7 +231,7 @@ def test_euclidean_convexity_does_not_depend_on_the_order_of_samples(kind, pairs
     features = POINTS[kind].astype(np.float32)
     rows = np.random.default_rng(5).permutation(IMAGES)
     weights, names = np.random.default_rng(6).normal(size=(3, features.shape[1])), ["a", "b", "c"]
-    options = {"pairs": pairs, "bootstrap": 50}
+    options = {"pairs": pairs}
 
     def classify(points):
         return np.array(names)[(points @ weights.T).argmax(axis=1)]

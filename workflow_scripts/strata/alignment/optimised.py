@@ -43,6 +43,7 @@ def transform_measures(
     n_neighbors: int = 10,
     pairs: str | int = "all",
     bootstrap: int = 1000,
+    halves: int | np.ndarray = 10,
     seed: int = 0,
     log: Callable[[str], None] = print,
 ) -> pd.DataFrame:
@@ -59,7 +60,7 @@ def transform_measures(
     layer in which all items are the same, as a class token before the first block, stays as it is.
     """
     rows = []
-    scoring = {"n_neighbors": n_neighbors, "pairs": pairs, "bootstrap": bootstrap, "seed": seed}
+    scoring = {"n_neighbors": n_neighbors, "pairs": pairs, "halves": halves, "seed": seed}
     search = {"grid": grid, "folds": folds, "similarity": similarity, "seed": seed}
     for layer, (name, features, batches) in enumerate(_with_local(layers, local, model)):
         features = np.asarray(features, dtype=np.float64)

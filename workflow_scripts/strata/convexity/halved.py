@@ -10,9 +10,11 @@ coverage.py), there is none.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from strata.convexity.graphs import NeighborGraph, graph_among
 from strata.convexity.tallies import Labels, Tally, tally_pairs
@@ -23,7 +25,10 @@ from strata.stats import Estimate, without_interval
 if TYPE_CHECKING:
     from strata.convexity.ties import Surroundings
 
-_HELD = 0.95  # of the concepts (and of the pairs), that halves must have pairs of
+LEAST_CLUSTERS = 20
+_LEAST = 8  # samples of a concept, so that a half has several pairs
+_RARE = 0.25
+_HELD = 0.95  # of the concepts, and of the pairs, that must have deviates
 
 
 class Halved(NamedTuple):
@@ -66,6 +71,31 @@ def drawn_halves(halves: int | np.ndarray, order: np.ndarray, strata, seed: int)
     return random_halves(strata, halves, seed)
 
 
+def halves_in_order(
+    strata: Sequence,
+    splits: int,
+    order: np.ndarray | None = None,
+    seed: int = 0,
+    clusters: Sequence | None = None,
+) -> np.ndarray:
+    """Random halves (splits, n) of rows with these `strata`, drawn in an `order` of the rows (as
+    they are) that is the same for all layers and models.
+
+    Samples of one of the `clusters` stay together. With fewer than 20 of them there are no halves,
+    (0, n): what differs between clusters cannot be told from so few.
+    """
+    strata = pd.Series(list(strata), dtype=object)
+    order = np.arange(len(strata)) if order is None else np.asarray(order)
+    if clusters is not None:
+        clusters = pd.Series(list(clusters), dtype=object)
+        if clusters.nunique() < LEAST_CLUSTERS:
+            return np.zeros((0, len(strata)), dtype=bool)
+        clusters = clusters.iloc[order]
+    halves = np.empty((splits, len(strata)), dtype=bool)
+    halves[:, order] = random_halves(strata.iloc[order], splits, seed, clusters)
+    return halves
+
+
 def halved_scores(
     near: Surroundings,
     named: Labels,
@@ -77,8 +107,9 @@ def halved_scores(
 ) -> Halved:
     """Deviates of the concepts' scores; with `only`, of the number of one concept.
 
-    All NaN where a half has too few samples for its graph. The means are over the concepts of which
-    all halves have pairs, and NaN where these are less than 95 % of the pairs or concepts.
+    All NaN where a half has too few samples for its graph. NaN for concepts with fewer than 8
+    samples, whose halves vary more than twice as much, or without a pair in some half. The means
+    are over the others, and NaN where these hold less than 95 % of the pairs or concepts.
     """
     n_concepts, smaller = len(named.sizes), half_of(n_neighbors)
     missing = np.full(len(halves), np.nan)
@@ -92,12 +123,15 @@ def halved_scores(
             rows = np.flatnonzero(chosen)
             graph = graph_among(near, smaller, seed, rows)
             values[side, split] = _scores(graph, named, rows, fewer, seed, only)
-    kept = np.isfinite(values).all(axis=(0, 1))
+    kept = np.isfinite(values).all(axis=(0, 1)) & (named.sizes >= _LEAST)
     concepts = np.where(kept[:, None], deviates(values[0], values[1]).T, np.nan)
     weights = n_pairs_of(named.sizes, pairs)
     held = weights[kept].sum() >= _HELD * weights.sum()
-    mean = np.average(concepts[kept], axis=0, weights=weights[kept]) if held else missing
-    over_concepts = concepts[kept].mean(axis=0) if kept.mean() >= _HELD else missing
+    mean = over_concepts = missing
+    if held and weights[kept].any():
+        mean = np.average(concepts[kept], axis=0, weights=weights[kept])
+    if kept.mean() >= _HELD:
+        over_concepts = concepts[kept].mean(axis=0)
     return Halved(mean, over_concepts, concepts)
 
 
@@ -127,5 +161,11 @@ def _share(tally: Tally) -> float:
 
 
 def score_interval(value: float, found: np.ndarray, n: int) -> Estimate:
-    """Interval of a score over n samples from its deviates."""
+    """Interval of a score over n samples from its deviates.
+
+    None (NaN) where `value` is so near 0 or 1 that less than a quarter of a sample lies on the
+    other side, n min(value, 1 - value) < 0.25: what hardly ever occurs is in few samples.
+    """
+    if n * min(value, 1 - value) < _RARE:
+        return without_interval(value)
     return deviate_interval(value, found, share=True)

@@ -51,8 +51,8 @@ class GraphConvexity:
     `mean` is over all pairs of all concepts, `mean_over_concepts` over the concepts' own means.
     `low`, `high` (and `concepts_low`, `concepts_high`) bound them, with new samples of the same
     concepts in mind: Student's t interval of random halves on the logit scale
-    (`strata.convexity.halved`), NaN where there is none. `chance` is the expected mean for random labels,
-    `normalised` (mean - chance) / (1 - chance), `p_value` the permutation test's (NaN without
+    (`strata.convexity.halved`), NaN where there is none. `chance` is the expected mean for random
+    labels, `normalised` (mean - chance) / (1 - chance), `p_value` the permutation test's (NaN without
     permutations). `unreachable` is the share of pairs without a path. `hubness` is the skewness of
     how often a sample is a neighbor (Radovanović et al. 2010). `tied` is the share of neighbors
     that were drawn among samples at one distance. `per_concept` maps a label to its score;

@@ -129,7 +129,9 @@ def _requests(
                 first = np.arange(start, min(start + step, m))
                 yield Request(tally, members, first, None)
             continue
-        drawn = np.random.default_rng([seed, concept]).choice(m * (m - 1), size=pairs, replace=False, shuffle=False)
+        drawn = np.random.default_rng([seed, concept]).choice(
+            m * (m - 1), size=pairs, replace=False, shuffle=False
+        )
         first, second = np.divmod(np.sort(drawn), m - 1)
         yield Request(tally, members, first, second + (second >= first))
 
