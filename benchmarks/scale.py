@@ -124,7 +124,6 @@ def answer_costs() -> tuple[float, float]:
 
     from strata.alignment.accuracy import mean_credit, triplet_credits
     from strata.alignment.transforms import _Loss
-    from strata.data.answers import triplet_groups
 
     torch.set_num_threads(1)
     draw = np.random.default_rng(0)
@@ -132,8 +131,7 @@ def answer_costs() -> tuple[float, float]:
     start = draw.integers(0, OBJECTS, ANSWERS)
     steps = 1 + draw.integers(0, OBJECTS // 2 - 1, (2, ANSWERS))
     rows = np.stack([start, (start + steps[0]) % OBJECTS, (start + steps.sum(0)) % OBJECTS], axis=1)
-    groups = triplet_groups(rows, "odd_one_out")
-    scored = core_seconds(lambda: mean_credit(triplet_credits(items, rows), groups, seed=0))
+    scored = core_seconds(lambda: mean_credit(triplet_credits(items, rows), rows))
     loss = _Loss(items, np.arange(OBJECTS), rows, None, "naive", 1e-3, 0.1, 0.1, "odd_one_out")
     point = torch.from_numpy((np.eye(WIDTH) / 28).ravel()).requires_grad_()
     return scored, core_seconds(lambda: loss.value(point).backward())

@@ -86,7 +86,7 @@ def main() -> None:
         row["CKA"] = f"{cka(one, other):.2f}"
         for label, families in (("words", words), ("speakers", speakers)):
             for name, states in (("clip", one), ("full", other)):
-                value = graph_convexity(states, families, n_neighbors=10, bootstrap=0).mean
+                value = graph_convexity(states, families, n_neighbors=10, halves=0).mean
                 row[f"{label}, {name}"] = f"{value:.2f}"
     length = np.mean([len(clip) for clip in clips]) / 16000
     told = (

@@ -60,7 +60,8 @@ rule score_categories:
         triplets=triplets_files,
         infos=triplets_infos,
     output:
-        "results/measures/{study}/categories/{model}.parquet",
+        measures="results/measures/{study}/categories/{model}.parquet",
+        deviates="results/measures/{study}/deviates/categories/{model}.parquet",
     log:
         "results/logs/measures/{study}/categories/{model}.log",
     wildcard_constraints:
@@ -74,7 +75,7 @@ rule score_categories:
         code=code("alignment/score_categories.py", "measures"),
         options=lambda wildcards: {
             key: study_of(wildcards)[key]
-            for key in ("n_neighbors", "pairs", "bootstrap")
+            for key in ("n_neighbors", "pairs", "halves")
         },
         split=lambda wildcards: study_of(wildcards)["split"],
         columns=item_columns,

@@ -8,7 +8,8 @@ rule score_convexity:
         activations=studied("results/activations/{dataset}/{model}"),
         manifest=studied("results/data/{dataset}/manifest.parquet"),
     output:
-        "results/measures/{study}/convexity/{model}.parquet",
+        measures="results/measures/{study}/convexity/{model}.parquet",
+        deviates="results/measures/{study}/deviates/convexity/{model}.parquet",
     log:
         "results/logs/measures/{study}/convexity/{model}.log",
     wildcard_constraints:
@@ -22,7 +23,7 @@ rule score_convexity:
         code=code("convexity/score_convexity.py", "measures"),
         options=lambda wildcards: {
             key: study_of(wildcards)[key]
-            for key in ("n_neighbors", "pairs", "permutations", "bootstrap")
+            for key in ("n_neighbors", "pairs", "permutations", "halves")
         },
         families=lambda wildcards: study_of(wildcards)["families"],
         split=lambda wildcards: study_of(wildcards)["split"],
@@ -51,8 +52,7 @@ rule score_euclidean:
         options=lambda wildcards: {
             key: study_of(wildcards)["euclidean"][key]
             for key in ("pairs", "points", "pictures")
-        }
-        | {"bootstrap": study_of(wildcards)["bootstrap"]},
+        },
         family=lambda wildcards: study_of(wildcards)["euclidean"]["heads"][
             wildcards.model
         ],

@@ -12,7 +12,8 @@ rule score_task_convexity:
         activations=studied("results/activations/{dataset}/{model}"),
         manifest=studied("results/data/{dataset}/manifest.parquet"),
     output:
-        "results/measures/{study}/{measure}/{model}.parquet",
+        measures="results/measures/{study}/{measure}/{model}.parquet",
+        deviates="results/measures/{study}/deviates/{measure}/{model}.parquet",
     log:
         "results/logs/measures/{study}/{measure}/{model}.log",
     wildcard_constraints:
@@ -31,7 +32,7 @@ rule score_task_convexity:
         families=lambda wildcards: study_of(wildcards)["families"],
         options=lambda wildcards: {
             key: study_of(wildcards)[key]
-            for key in ("n_neighbors", "pairs", "permutations", "bootstrap")
+            for key in ("n_neighbors", "pairs", "permutations", "halves")
         },
         seed=config["seed"],
     script:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from strata import StrataError
 from strata.alignment.accuracy import (
     SIMILARITIES,
+    Answers,
     category_credits,
     item_means,
     mean_credit,
@@ -21,7 +22,7 @@ from strata.alignment.accuracy import (
     triplet_credits,
 )
 from strata.alignment.transforms import METHODS, cross_validate, fit_transform, item_folds
-from strata.data.answers import noise_ceiling, triplet_groups
+from strata.data.answers import FEWEST_ITEMS, noise_ceiling
 from strata.data.manifest import Dataset
 from strata.data.triplets import collected_triplets, read_items, read_triplets, simulate_answers
 
@@ -101,16 +102,42 @@ def test_things_becomes_a_set_of_triplets_with_27_categories(tmp_path):
     assert info["noise_ceiling"]["upper"][0] == pytest.approx(0.675, abs=0.001)
 
 
-def test_an_interval_keeps_repeats_together():
-    draw = np.random.default_rng(0)
-    credits = (draw.random(100) < 0.6).astype(float)
-    rows = np.array([draw.choice(50, 3, replace=False) for _ in range(100)])
-    once = mean_credit(credits, triplet_groups(rows), bootstrap=4000)
-    half = 1.96 * credits.std() / 10
-    assert once.low == pytest.approx(credits.mean() - half, abs=0.015)
-    nine = mean_credit(np.repeat(credits, 9), triplet_groups(np.repeat(rows, 9, axis=0)))
-    assert nine.value == pytest.approx(once.value)
-    assert nine.high - nine.low == pytest.approx(once.high - once.low, abs=0.02)
+def _answers(n_items=60, n=400, seed=0):
+    draw = np.random.default_rng(seed)
+    rows = np.array([draw.choice(n_items, 3, replace=False) for _ in range(n)])
+    ease = draw.normal(0, 0.8, n_items)
+    return rows, (draw.normal(0.3, 1, n) + ease[rows].sum(axis=1) > 0).astype(float)
+
+
+def test_repeats_of_an_answer_say_nothing_new():
+    rows, credits = _answers()
+    once = mean_credit(credits, rows)
+    nine = mean_credit(np.repeat(credits, 9), np.repeat(rows, 9, axis=0))
+    counted = mean_credit(credits, rows, np.full(len(rows), 9))
+    assert nine == pytest.approx(once) and counted == pytest.approx(once)
+    # Items that are hard for all make triplets alike: wider than for independent ones.
+    independent = 2 * 1.96 * credits.std() / 20
+    assert once.high - once.low > 1.5 * independent
+
+
+def test_few_items_have_no_interval():
+    rows, credits = _answers(n_items=FEWEST_ITEMS - 1)
+    found = mean_credit(credits, rows)
+    assert np.isfinite(found.value) and np.isnan(found.low)
+    assert np.isfinite(mean_credit(*reversed(_answers(n_items=FEWEST_ITEMS))).low)
+
+
+def test_differences_are_paired_on_the_answers():
+    rows, credits = _answers()
+    answers = Answers(rows)
+    other = credits.copy()
+    other[::40] = 1 - other[::40]
+    found, alone = answers.difference(credits, other), answers.mean(credits)
+    assert found.value == pytest.approx(credits.mean() - other.mean())
+    assert found.high - found.low < 0.5 * (alone.high - alone.low)
+    assert (found.low <= 0 <= found.high) == (answers.p_value(credits, other) >= 0.05)
+    same = answers.difference(credits, credits)
+    assert same.value == 0 and np.isnan(same.low) and np.isnan(answers.p_value(credits, credits))
 
 
 def test_noise_ceilings_by_hand():

@@ -28,9 +28,9 @@ def world():
 @pytest.mark.parametrize("pairs", ["all", 5000])
 def test_concepts_that_do_not_overlap_score_as_ever(world, pairs):
     features, kinds, _ = world
-    known = graph_convexity(features, kinds, 5, bootstrap=50).concepts.set_index("concept")
+    known = graph_convexity(features, kinds, 5, halves=4).concepts.set_index("concept")
     marks = pd.DataFrame({kind: kinds == kind for kind in "xyz"})
-    found = overlapping_convexity(features, marks, 5, pairs, bootstrap=50).set_index("concept")
+    found = overlapping_convexity(features, marks, 5, pairs, halves=4).set_index("concept")
     for column in ("value", "chance", "n_samples", "n_pairs", "unreachable"):
         np.testing.assert_allclose(found[column], known[column], rtol=0, atol=1e-12)
     assert (found["low"] <= found["value"]).all() and (found["value"] <= found["high"]).all()
@@ -38,7 +38,7 @@ def test_concepts_that_do_not_overlap_score_as_ever(world, pairs):
 
 def test_concepts_that_overlap_score_pair_by_pair(world):
     features, _, marks = world
-    found = overlapping_convexity(features, marks, 5, bootstrap=0).set_index("concept")
+    found = overlapping_convexity(features, marks, 5, halves=0).set_index("concept")
     for name in marks:
         inside = np.flatnonzero(marks[name])
         pairs = np.array([(a, b) for a in inside for b in inside if a != b])
@@ -54,7 +54,7 @@ def test_concepts_that_overlap_score_pair_by_pair(world):
 def test_what_is_no_concept_is_told(world):
     features, _, marks = world
     lonely = marks.assign(one=np.arange(90) == 3)
-    assert "one" not in set(overlapping_convexity(features, lonely, 5, bootstrap=0)["concept"])
+    assert "one" not in set(overlapping_convexity(features, lonely, 5, halves=0)["concept"])
     for wrong, told in (
         (marks[:80], "90 samples, but 80 rows"),
         (marks.astype(int), "concept 'xy': marks should be true or false, not int64"),
@@ -80,11 +80,11 @@ def test_categories_of_items_are_measured_on_all_their_pictures(world):
         model="m",
         dataset="d",
         n_neighbors=5,
-        bootstrap=20,
+        halves=4,
         log=lambda line: None,
     )
     assert set(table["family"]) == {"t"} and len(table) == 2 * 2 * 2
-    known = overlapping_convexity(features, marks, 5, bootstrap=20).set_index("concept")
+    known = overlapping_convexity(features, marks, 5, halves=4).set_index("concept")
     rows = table[(table["layer"] == "one") & (table["metric"] == "graph_convexity_concept")]
     assert dict(zip(rows["concept"], rows["value"], strict=True)) == known["value"].to_dict()
 

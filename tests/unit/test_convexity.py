@@ -50,7 +50,7 @@ def test_every_pair_equals_igraphs(n, classes, k, seed):
     pairs = all_pairs(labels)
     expected = igraph_scores(features, labels, pairs, k)
     np.testing.assert_allclose(pair_scores(features, labels, pairs, k), expected, atol=1e-12)
-    found = graph_convexity(features, labels, k, bootstrap=0)
+    found = graph_convexity(features, labels, k, halves=0)
     assert found.mean == pytest.approx(expected.mean(), abs=1e-12)
     assert found.n_pairs == len(pairs)
     for concept in range(classes):
@@ -73,7 +73,7 @@ def test_the_same_answers_as_nnconvexity_pair_by_pair():
         expected.append(graph.is_path_in_concept(path, ids) if path else 0)
     np.testing.assert_allclose(pair_scores(features, labels, pairs), expected, atol=1e-12)
     mean, by_concept = graph.compute_graph_convexity(features, labels, max_n_paths=10**6)
-    ours = graph_convexity(features, labels, bootstrap=0)
+    ours = graph_convexity(features, labels, halves=0)
     assert mean == round(100 * ours.mean, 2)
     assert by_concept == {c: round(100 * value, 2) for c, value in ours.per_concept.items()}
 
@@ -82,9 +82,9 @@ def test_the_same_answers_as_nnconvexity_pair_by_pair():
 def test_labels_that_are_not_positions_are_right_here_and_wrong_there():
     graph = pytest.importorskip("nnconvexity.graph")
     features, labels = blobs(80, 2, dimensions=8, apart=1.0)
-    ours = graph_convexity(features, labels, bootstrap=0)
+    ours = graph_convexity(features, labels, halves=0)
     for names in (np.array([3, 7]), np.array(["cat", "dog"], dtype=object)):
-        renamed = graph_convexity(features, names[labels], bootstrap=0)
+        renamed = graph_convexity(features, names[labels], halves=0)
         assert renamed.mean == ours.mean
         assert list(renamed.per_concept.values()) == list(ours.per_concept.values())
     theirs, _ = graph.compute_graph_convexity(features, np.array([1, 2])[labels])
@@ -110,7 +110,7 @@ def test_a_chain_through_another_concept():
     """a-b-b-a-a on a line: the pairs of a pass 2 of 2, 2 of 3 and 0 of 0 samples of b."""
     features = np.array([[0.0], [1.0], [2.1], [3.3], [4.6]])
     labels = ["a", "b", "b", "a", "a"]
-    found = graph_convexity(features, labels, n_neighbors=1, bootstrap=0)
+    found = graph_convexity(features, labels, n_neighbors=1, halves=0)
     assert found.per_concept == {"a": pytest.approx((0 + 1 / 3 + 1) / 3), "b": 1.0}
     assert found.n_pairs == 8 and found.mean == pytest.approx((2 * (4 / 3) + 2) / 8)
     assert found.mean_over_concepts == pytest.approx((4 / 9 + 1) / 2)
@@ -126,12 +126,12 @@ def test_concepts_without_a_path_score_zero_and_are_counted():
 def test_duplicates_are_joined_by_edges_of_no_length():
     features = np.repeat(np.random.default_rng(0).normal(size=(6, 3)), 4, axis=0)
     labels = np.tile(["a", "b"], 12)
-    found = graph_convexity(features, labels, n_neighbors=3, bootstrap=0)
+    found = graph_convexity(features, labels, n_neighbors=3, halves=0)
     assert found.n_pairs == 24 * 11
     assert found.unreachable == pytest.approx(1 - 1 / 11)  # copies see one another only
     graph = neighbor_graph(features, 3)
     assert (graph.weights == 0).all() and len(graph.indices) == 24 * 3
-    same = graph_convexity(np.ones((9, 2)), list("aabbccaab"), n_neighbors=8, bootstrap=0)
+    same = graph_convexity(np.ones((9, 2)), list("aabbccaab"), n_neighbors=8, halves=0)
     assert same.mean == 1  # all samples are one point: every pair is an edge
 
 
@@ -161,8 +161,8 @@ def test_rotating_moving_and_scaling_change_nothing():
 def test_a_new_order_of_the_samples_changes_nothing():
     features, labels = blobs(150, 3)
     order = np.random.default_rng(1).permutation(150)
-    first = graph_convexity(features, labels, bootstrap=0)
-    again = graph_convexity(features[order], labels[order], bootstrap=0)
+    first = graph_convexity(features, labels, halves=0)
+    again = graph_convexity(features[order], labels[order], halves=0)
     for concept in range(3):
         assert again.per_concept[concept] == pytest.approx(first.per_concept[concept], abs=1e-12)
 
@@ -170,11 +170,11 @@ def test_a_new_order_of_the_samples_changes_nothing():
 def test_the_mean_of_the_null_is_the_chance():
     features, labels = blobs(90, 3, dimensions=4)
     labels[:20] = 0  # concepts of different sizes
-    found = graph_convexity(features, labels, n_neighbors=3, permutations=400, bootstrap=0)
+    found = graph_convexity(features, labels, n_neighbors=3, permutations=400, halves=0)
     means = []
     for seed in range(400):
         shuffled = np.random.default_rng([5, seed]).permutation(labels)
-        one = graph_convexity(features, shuffled, n_neighbors=3, bootstrap=0)
+        one = graph_convexity(features, shuffled, n_neighbors=3, halves=0)
         means.append([one.mean, *(one.per_concept[c] for c in range(3))])
     expected = [found.chance, *found.concepts.sort_values("concept")["chance"]]
     errors = np.std(means, axis=0) / np.sqrt(400)

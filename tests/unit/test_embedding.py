@@ -209,14 +209,14 @@ def test_a_class_token_that_is_the_same_for_all_tells_nothing_and_stops_nothing(
         assert set(table["layer"]) == {"b"}  # no neuron of the embedding has a label
         assert blocks_passed(table).eq(1).all()
     kinds = pd.DataFrame({"kind": np.arange(60) % 2})
-    scores = convexity_measures(layers, kinds, bootstrap=20, **options)
+    scores = convexity_measures(layers, kinds, halves=2, **options)
     scores = scores[scores["metric"] == "graph_convexity"]
     assert scores["block"].tolist() == [0, 1] and scores["value"].between(0, 1).all()
     triplets = np.array([draw.choice(60, 3, replace=False) for _ in range(900)])
     answers = pd.DataFrame(triplets, columns=["a", "b", "odd"]).assign(count=1)
     told = {"name": "t", "task": "odd_one_out"}
     judged = Judgements("t", answers, np.arange(60), 60, pd.DataFrame(index=range(60)), told)
-    options |= {"grid": [0.1], "folds": 2, "bootstrap": 20}
+    options |= {"grid": [0.1], "folds": 2, "halves": 2}
     table = transform_measures(layers, kinds, [judged], methods=["naive", "glocal"], **options)
     there = table[table["layer"] == EMBEDDING].set_index(["transform", "metric"])["value"]
     for method in ("naive", "glocal"):
@@ -309,7 +309,7 @@ def spoken(tones, tmp_path_factory):
     extract(encoder, tones, folder / "acts", log=quiet)
     rows = {s: np.flatnonzero(tones.manifest["split"] == s) for s in set(tones.manifest["split"])}
     task, training = Task("word", rows), Training(epochs=1, batch_size=8, learning_rate=1e-3)
-    options = {"model": "tiny", "n_neighbors": 3, "bootstrap": 20, "log": quiet}
+    options = {"model": "tiny", "n_neighbors": 3, "halves": 2, "log": quiet}
     families = ["word", "half"]
     tables = {
         name: task_convexity(folder / "acts", tones, families, {"word": task}, part, **options)

@@ -157,7 +157,7 @@ def test_transforms_of_a_study_keep_the_neighborhoods_of_the_local_images(tmp_pa
     each = Judgements.of(items, answers, told, items["item"])
     layers = [("one", embeddings), ("two", embeddings[::-1].copy())]
     options = {"methods": ["naive", "glocal"], "grid": [0.1], "folds": 2, "alpha": 0.5}
-    options |= {"bootstrap": 0, "model": "m", "dataset": "d", "log": lambda line: None}
+    options |= {"halves": 0, "model": "m", "dataset": "d", "log": lambda line: None}
     nothing = pd.DataFrame(index=range(24))
     found = [
         transform_measures(

@@ -93,7 +93,7 @@ def test_the_number_of_threads_changes_nothing(monkeypatch):
         for threads in (1, 2, 5):
             monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
             graph = neighbor_graph(features)
-            scores = graph_convexity(features, labels, bootstrap=50, permutations=3)
+            scores = graph_convexity(features, labels, halves=3, permutations=3)
             table = scores.concepts.to_json(double_precision=15)
             found.append(([np.asarray(x).tobytes() for x in graph], scores.mean, scores.low, table))
         assert found[0] == found[1] == found[2]

@@ -344,7 +344,7 @@ def test_a_cut_is_chosen_on_rows_that_it_is_not_tested_on(model, spoken, tmp_pat
 
     extract(load_encoder(model, device="cpu"), spoken, tmp_path / "acts", log=lambda line: None)
     tasks = {"word": task_of(spoken), "speaker": task_of(spoken, "speaker", LATER)}
-    options = {"model": "tiny", "n_neighbors": 3, "bootstrap": 20, "log": lambda line: None}
+    options = {"model": "tiny", "n_neighbors": 3, "halves": 2, "log": lambda line: None}
     families = ["word", "speaker", "phoneme"]
     tables = {
         part: task_convexity(tmp_path / "acts", spoken, families, tasks, part, **options)

@@ -6,6 +6,7 @@ with job(snakemake):
     from strata.activations.probing import ProbingSet
     from strata.alignment.categories import category_measures
     from strata.alignment.judgements import open_judgements
+    from strata.data.splits import sample_order
     from strata.tables import write_measures
 
     params = snakemake.params
@@ -19,7 +20,8 @@ with job(snakemake):
         ),
         model=snakemake.wildcards.model,
         dataset=pictures.name,
+        order=sample_order(pictures.manifest),
         seed=params.seed,
         **params.options,
     )
-    write_measures(measures, snakemake.output[0])
+    write_measures(measures, snakemake.output.measures, snakemake.output.deviates)

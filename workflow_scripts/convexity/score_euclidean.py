@@ -11,7 +11,7 @@ with job(snakemake):
     from strata.convexity.euclidean_measures import euclidean_measures
     from strata.convexity.remainder import CutClassifier
     from strata.data import open_dataset
-    from strata.data.splits import some_rows
+    from strata.data.splits import sample_order, some_rows
     from strata.tables import write_measures
 
     torch.set_num_threads(snakemake.threads)
@@ -28,6 +28,7 @@ with job(snakemake):
         model=snakemake.wildcards.model,
         dataset=dataset.info["name"],
         family=params.family,
+        order=sample_order(rows),
         seed=params.seed,
         **options,
     )

@@ -22,4 +22,4 @@ with job(snakemake):
         seed=params.seed,
         **params.options,
     )
-    write_measures(measures, snakemake.output[0])
+    write_measures(measures, snakemake.output.measures, snakemake.output.deviates)

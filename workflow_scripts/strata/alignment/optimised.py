@@ -60,7 +60,7 @@ def transform_measures(
     the regularisations that the folds chose; `scored` marks the samples it is measured on (all).
     accuracy_gain and graph_convexity_gain are the differences, paired. Intervals of accuracy speak
     about new items for the transforms of the folds, those of convexity about new samples
-    (`halves`, drawn in `order`, that of `strata.data.splits.sample_order`) for the fitted transform:
+    (`halves`, drawn in `order`, as `strata.data.splits.sample_order` has it) for the fitted one:
     another set of answers would fit another. A layer in which all items are the same, as a class
     token before the first block, stays as it is.
     """

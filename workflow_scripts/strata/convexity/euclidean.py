@@ -16,14 +16,22 @@ import pandas as pd
 
 from strata.arrays import as_array, as_labels, drawn_order
 from strata.errors import StrataError
-from strata.stats import LEVEL, bootstrap_interval
+from strata.intervals import SharedMembers, variance_interval
+from strata.stats import Estimate, without_interval
 
 _POINTS = 2048  # classified at a time
+_LEAST = 8  # samples of each concept for an interval
+_RARE = 0.25  # of a sample that must lie on the other side of a score
 
 
 @dataclass(frozen=True)
 class EuclideanConvexity:
-    """Scores as fractions; `low` and `high` are bootstrap bounds over pairs.
+    """Scores as fractions; `low` and `high` bound the mean for new samples of the same concepts.
+
+    Pairs share samples: the variance of each concept's mean is that of rows with shared members
+    (`strata.intervals`), of the overall mean the sum over concepts; Student's t interval on the
+    logit scale. NaN where a concept has fewer than 8 samples, and where less than a quarter of a
+    sample is on the other side of the mean, n min(mean, 1 - mean) < 0.25.
 
     `mean` is over all pairs of all concepts, `mean_over_concepts` over the concepts' own means;
     `per_concept` maps a label to its score; `scores` has a row per pair: concept, first, second
@@ -69,9 +77,8 @@ def euclidean_convexity(
     labels: Sequence,
     classify: Callable[[np.ndarray], Sequence],
     *,
-    pairs: str | int = 5000,
+    pairs: str | int | pd.DataFrame = 5000,
     points: int = 10,
-    bootstrap: int = 1000,
     seed: int = 0,
 ) -> EuclideanConvexity:
     """Euclidean convexity of concepts in `features`, by `points` interior points of each segment.
@@ -81,7 +88,8 @@ def euclidean_convexity(
     features : (samples, ...): vectors, or tokens or maps with all their dimensions; these and
         labels as `strata.arrays` takes them
     classify : what follows in the network: an array like `features` to labels, many at a time
-    pairs : unordered pairs of each concept, as `draw_pairs`
+    pairs : unordered pairs of each concept, as `draw_pairs`; or a table of these, so that they are
+        the same in several layers
 
     Raises
     ------
@@ -105,7 +113,7 @@ def euclidean_convexity(
         found = np.asarray(classify(between.reshape(-1, *features.shape[1:])), dtype=object)
         right = found.reshape(len(part), points) == part["concept"].to_numpy()[:, None]
         values[start : start + each] = right.mean(axis=1)
-    return _result(chosen.assign(value=values), bootstrap, seed)
+    return _result(chosen.assign(value=values))
 
 
 def linear_head_convexity(
@@ -115,8 +123,7 @@ def linear_head_convexity(
     bias: np.ndarray,
     classes: Sequence[Hashable],
     *,
-    pairs: str | int = 5000,
-    bootstrap: int = 1000,
+    pairs: str | int | pd.DataFrame = 5000,
     seed: int = 0,
 ) -> EuclideanConvexity:
     """Exact Euclidean convexity for the classifier argmax(features weights' + bias).
@@ -138,7 +145,7 @@ def linear_head_convexity(
     values = segment_shares(
         logits[chosen["first"].to_numpy()], logits[chosen["second"].to_numpy()], own
     )
-    return _result(chosen.assign(value=values), bootstrap, seed)
+    return _result(chosen.assign(value=values))
 
 
 def segment_shares(first: np.ndarray, second: np.ndarray, own: np.ndarray) -> np.ndarray:
@@ -171,18 +178,55 @@ def _checked(features: np.ndarray, labels: Sequence) -> tuple[np.ndarray, list]:
 
 
 def _pairs_in_drawn_order(
-    features: np.ndarray, labels: list, pairs: str | int, seed: int
+    features: np.ndarray, labels: list, pairs: str | int | pd.DataFrame, seed: int
 ) -> pd.DataFrame:
-    """`draw_pairs` in an order that does not depend on the one of the rows."""
-    order = drawn_order(features, labels, seed)
+    """The pairs given, or `draw_pairs` in an order that does not depend on the one of the rows."""
+    if isinstance(pairs, pd.DataFrame):
+        return pairs
+    return pairs_in_order(labels, pairs, seed, drawn_order(features, labels, seed))
+
+
+def pairs_in_order(
+    labels: Sequence, pairs: str | int, seed: int, order: np.ndarray
+) -> pd.DataFrame:
+    """`draw_pairs` in an `order` of the rows that says what they are, such as `sample_order`."""
     chosen = draw_pairs([labels[i] for i in order], pairs, seed)
     places = {name: order[chosen[name].to_numpy()] for name in ("first", "second")}
     return chosen.assign(**places)
 
 
-def _result(scores: pd.DataFrame, bootstrap: int, seed: int) -> EuclideanConvexity:
-    values = scores["value"].to_numpy()
-    mean = bootstrap_interval(values, n=bootstrap, seed=seed, level=LEVEL)
+def euclidean_difference(first: EuclideanConvexity, second: EuclideanConvexity) -> Estimate:
+    """first.mean - second.mean of the same pairs (in two layers, say) with its paired interval.
+
+    None (NaN) as for the means; where only one of them has none for being near 1, it has.
+
+    Raises StrataError when the pairs are not the same.
+    """
+    keys = ["concept", "first", "second"]
+    if not first.scores[keys].equals(second.scores[keys]):
+        raise StrataError("a paired difference needs scores of the same pairs")
+    values = first.scores["value"] - second.scores["value"]
+    return _stratified(first.scores.assign(value=values), share=False)
+
+
+def _stratified(scores: pd.DataFrame, share: bool) -> Estimate:
+    """Mean of the scores of pairs over all concepts, with its interval: concepts are strata."""
+    value, variance, n_samples = float(scores["value"].mean()), 0.0, 0
+    for _, own in scores.groupby("concept", sort=False):
+        members = SharedMembers(own[["first", "second"]].to_numpy())
+        if members.n_members < _LEAST:
+            return without_interval(value)
+        weight = len(own) / len(scores)
+        variance += weight**2 * members.variance(own["value"].to_numpy())
+        n_samples += members.n_members
+    if share and n_samples * min(value, 1 - value) < _RARE:
+        return without_interval(value)
+    degrees = n_samples / 2 - scores["concept"].nunique()
+    return variance_interval(value, variance, degrees, share=share)
+
+
+def _result(scores: pd.DataFrame) -> EuclideanConvexity:
+    mean = _stratified(scores, share=True)
     per_concept = scores.groupby("concept", sort=False)["value"].mean()
     first = scores.groupby("concept", sort=False)[["first", "second"]].min().min(axis=1)
     per_concept = per_concept[first.sort_values().index].to_dict()  # in order of first appearance

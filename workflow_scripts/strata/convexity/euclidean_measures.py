@@ -6,9 +6,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from strata.convexity.euclidean import euclidean_convexity, linear_head_convexity
+from strata.convexity.euclidean import (
+    euclidean_convexity,
+    linear_head_convexity,
+    pairs_in_order,
+)
 from strata.errors import StrataError
 from strata.stats import Estimate
 from strata.tables import finish_measures, layer_row
@@ -27,7 +32,7 @@ def euclidean_measures(
     family: str,
     pairs: str | int = 5000,
     points: int = 10,
-    bootstrap: int = 1000,
+    order: np.ndarray | None = None,
     seed: int = 0,
     log: Callable[[str], None] = print,
 ) -> pd.DataFrame:
@@ -35,16 +40,18 @@ def euclidean_measures(
 
     Metrics: euclidean_convexity (tokens or maps interpolated behind the layer and classified by the
     rest of the network), and for what enters the last linear layer, in the row of the last layer,
-    head_sampled (by `points`) and head_exact.
+    head_sampled (by `points`) and head_exact. All are of the same pairs, drawn in an `order` of the
+    pictures (as they are; for a data set that of `strata.data.splits.sample_order`).
 
     Raises StrataError for a label that is none of the classes, besides those of the measures.
     """
     unknown = sorted(set(labels) - set(classifier.classes))
     if unknown:
         raise StrataError(f"{model}: {family} {unknown[0]!r} is none of its classes")
-    options = {"pairs": pairs, "bootstrap": bootstrap, "seed": seed}
     layers, pooled = classifier.states(pictures)
     rows, labels = [], labels.tolist()
+    order = np.arange(len(labels)) if order is None else order
+    options = {"pairs": pairs_in_order(labels, pairs, seed, order)}
     for layer, (name, states) in enumerate(zip(classifier.layers, layers, strict=True)):
         found = euclidean_convexity(
             states, labels, partial(classifier.classify_from, layer), points=points, **options

@@ -11,7 +11,9 @@ import pandas as pd
 
 from strata.activations.cache import SEGMENTS, ActivationCache
 from strata.activations.probing import rows_of_split
+from strata.convexity.halved import halves_in_order
 from strata.convexity.measures import convexity_measures
+from strata.data.splits import sample_order
 from strata.errors import StrataError
 
 if TYPE_CHECKING:
@@ -25,14 +27,17 @@ def study_convexity(
     split: str = "all",
     *,
     model: str,
+    halves: int = 10,
+    seed: int = 0,
     log: Callable[[str], None] = print,
     **options,
 ) -> pd.DataFrame:
     """Graph convexity of families in every layer, on the samples of a split ("all").
 
     `directory` holds the activations. Families that label samples are measured on these, those that
-    label pieces of sounds on the pieces of these samples (`family_convexity`). Options and metrics
-    are those of `strata.convexity.measures.convexity_measures`.
+    label pieces of sounds on the pieces of these samples (`family_convexity`). Each family's
+    samples are cut into random `halves` by what they are (`strata.data.splits.sample_order`), in
+    the same ways for all layers and models. Options and metrics are those of `strata.convexity.measures.convexity_measures`.
 
     Raises
     ------
@@ -41,15 +46,18 @@ def study_convexity(
     """
     manifest, name = dataset.manifest, dataset.info["name"]
     rows = rows_of_split(manifest, split, name)
-    told = {"model": model, "log": log, **options}
+    told = {"model": model, "seed": seed, "log": log, **options}
     tables = []
     if own := [family for family in families if family in manifest]:
         labels = manifest[own].iloc[rows].reset_index(drop=True)
         layers = _layers(ActivationCache(directory), rows)
-        tables.append(convexity_measures(layers, labels, dataset=name, **told))
+        order = sample_order(manifest.iloc[rows])
+        cut = {f: halves_in_order(labels[f], halves, order, seed) for f in own}
+        tables.append(convexity_measures(layers, labels, dataset=name, halves=cut, **told))
     for family in families:
         if family not in manifest:
-            tables.append(family_convexity(directory, dataset, family, rows, part=split, **told))
+            told |= {"part": split, "halves": halves}
+            tables.append(family_convexity(directory, dataset, family, rows, **told))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -61,6 +69,8 @@ def family_convexity(
     *,
     model: str,
     part: str = "all",
+    halves: int = 10,
+    seed: int = 0,
     log: Callable[[str], None] = print,
     **options,
 ) -> pd.DataFrame:
@@ -68,7 +78,9 @@ def family_convexity(
     of sounds on the pieces of these samples.
 
     Values that occur once are left out (and told to `log`): between one sample and itself there is
-    no path. `part` is what errors call the samples `rows`.
+    no path. `part` is what errors call the samples `rows`. Intervals are about new samples: pieces
+    of one sound are not independent and stay in one of the random `halves` (none with fewer than 20
+    sounds). About other speakers than those of the samples they say nothing.
 
     Raises
     ------
@@ -95,8 +107,20 @@ def family_convexity(
             f"{name}: too few samples in {part} to measure the convexity of {family!r}; two of its "
             "values need two samples each"
         )
+    clusters = None if family in dataset.manifest else labelled["sample"].to_numpy()[rows]
+    order = _content_order(dataset.manifest, labelled.iloc[rows])
+    cut = {family: halves_in_order(labels[family], halves, order, seed, clusters)}
     layers = _layers(ActivationCache(folder), rows)
-    return convexity_measures(layers, labels, model=model, dataset=name, log=log, **options)
+    told = {"model": model, "dataset": name, "seed": seed, "log": log, **options}
+    return convexity_measures(layers, labels, halves=cut, **told)
+
+
+def _content_order(manifest: pd.DataFrame, chosen: pd.DataFrame) -> np.ndarray:
+    """The `chosen` rows of the manifest, or of its segments, by what they are."""
+    if "start" not in chosen:
+        return sample_order(chosen)
+    ranks = pd.Series(np.argsort(sample_order(manifest)), index=manifest["sample"])
+    return np.lexsort((chosen["start"], ranks[chosen["sample"]]))
 
 
 def _pairable(rows: np.ndarray, labels: pd.DataFrame, family: str, log: Callable[[str], None]):

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from strata.arrays import as_array
 from strata.errors import StrataError
 from strata.models.inference import pick_device
+
+if TYPE_CHECKING:
+    from strata.convexity.ties import Surroundings
 
 
 class NeighborGraph(NamedTuple):
@@ -52,12 +55,31 @@ def neighbor_graph(
         `features` has not two dimensions, NaN or infinite values, or at most `n_neighbors` samples;
         `device` is unknown, or "cuda" without a GPU or torch.
     """
-    from strata.convexity.neighbors import symmetric_rows
-    from strata.convexity.ties import drawn_nearest
+    return graph_among(surroundings(features, n_neighbors, device), n_neighbors, seed)
+
+
+def surroundings(
+    features: np.ndarray, n_neighbors: int, device: str = "cpu", halves: bool = False
+) -> Surroundings:
+    """What is near each sample, for `graph_among` all of them, and with `halves` among half of them
+    too. Arguments and errors as for `neighbor_graph`.
+    """
+    from strata.convexity.ties import Surroundings
 
     features = _checked(features, n_neighbors)
-    neighbors, distances, drawn = drawn_nearest(features, n_neighbors, seed, _candidates_on(device))
-    occurrences = np.bincount(neighbors.ravel(), minlength=len(features))
+    # Of so many, a half has hardly ever fewer than it needs: then it is searched for that sample.
+    most = min(3 * n_neighbors + 8, len(features) - 1) if halves else n_neighbors
+    return Surroundings(features, most, _candidates_on(device))
+
+
+def graph_among(
+    near: Surroundings, n_neighbors: int, seed: int, rows: np.ndarray | None = None
+) -> NeighborGraph:
+    """The graph of the samples `rows` (ascending; all) by themselves, as `neighbor_graph`."""
+    from strata.convexity.neighbors import symmetric_rows
+
+    neighbors, distances, drawn = near.nearest(n_neighbors, seed, rows)
+    occurrences = np.bincount(neighbors.ravel(), minlength=len(neighbors))
     graph = symmetric_rows(neighbors, distances)
     return NeighborGraph(*graph, occurrences, float(drawn.mean()))
 

@@ -5,7 +5,7 @@ Further columns: `family`, the concept family that a row is about; `p_value`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ def convexity_measures(
     n_neighbors: int = 10,
     pairs: str | int = "all",
     permutations: int = 0,
-    bootstrap: int = 1000,
+    halves: int | Mapping[str, np.ndarray] = 10,
     seed: int = 0,
     log: Callable[[str], None] = print,
 ) -> pd.DataFrame:
@@ -34,14 +34,18 @@ def convexity_measures(
     Metrics: graph_convexity (mean over pairs), graph_convexity_concepts (mean over concepts),
     graph_convexity_normalised, chance, unreachable, hubness, tied_neighbors (the share of neighbors
     that were drawn among equally near samples); and graph_convexity_concept with its
-    concept_chance for each concept. Errors as for `graph_convexity`, with the place named.
+    concept_chance for each concept. `halves` as for `graph_convexity`, a number or for each family
+    which samples are in the first half of each split: where they are the same for two layers or
+    models, the deviates of rows subtract. Errors as for `graph_convexity`, with the place named.
     """
     rows = []
-    options = {"bootstrap": bootstrap, "permutations": permutations, "seed": seed}
+    options = {"permutations": permutations, "seed": seed}
     for layer, (name, features) in enumerate(layers):
         for family in labels:
+            own = halves[family] if isinstance(halves, Mapping) else halves
+            scored = (features, labels[family], n_neighbors, pairs)
             try:
-                found = graph_convexity(features, labels[family], n_neighbors, pairs, **options)
+                found = graph_convexity(*scored, halves=own, **options)
             except StrataError as error:
                 raise StrataError(f"{model}, layer {name}, {family}: {error}") from None
             rows += _convexity_rows(layer, name, family, found)
@@ -55,11 +59,19 @@ def _convexity_rows(layer: int, name: str, family: str, found: GraphConvexity) -
     mean = Estimate(found.mean, found.low, found.high)
     scaled = [float(above_chance(x, found.chance)) for x in mean]
     concepts = Estimate(found.mean_over_concepts, found.concepts_low, found.concepts_high)
+    deviates, p_value = found.deviates, {"p_value": found.p_value}
     rows = [
-        layer_row(*place, "graph_convexity", mean, n, p_value=found.p_value),
-        layer_row(*place, "graph_convexity_concepts", concepts, n),
+        layer_row(*place, "graph_convexity", mean, n, deviates=deviates["mean"], **p_value),
         layer_row(
-            *place, "graph_convexity_normalised", Estimate(*scaled), n, p_value=found.p_value
+            *place, "graph_convexity_concepts", concepts, n, deviates=deviates["mean_over_concepts"]
+        ),
+        layer_row(
+            *place,
+            "graph_convexity_normalised",
+            Estimate(*scaled),
+            n,
+            deviates=deviates["normalised"],
+            **p_value,
         ),
     ]
     for metric in ("chance", "unreachable", "hubness"):
@@ -69,6 +81,7 @@ def _convexity_rows(layer: int, name: str, family: str, found: GraphConvexity) -
         own = {"concept": str(concept.concept), "p_value": concept.p_value}
         value = Estimate(concept.value, concept.low, concept.high)
         chance = without_interval(concept.chance)
-        rows.append(layer_row(*place, "graph_convexity_concept", value, concept.n_pairs, **own))
+        held = own | {"deviates": found.concept_deviates[concept.concept]}
+        rows.append(layer_row(*place, "graph_convexity_concept", value, concept.n_pairs, **held))
         rows.append(layer_row(*place, "concept_chance", chance, concept.n_pairs, **own))
     return rows

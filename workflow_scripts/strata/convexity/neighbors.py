@@ -81,8 +81,7 @@ def nearest_and_more(
         # More samples at about the k-th distance than candidates: only a look at all orders them.
         gaps = distances[doubtful, -1] ** 2 - distances[doubtful, k - 1] ** 2
         for row in doubtful[~(gaps > scale[doubtful] * 2.0**-52)]:
-            every = np.setdiff1d(np.arange(n), [row])[None]
-            ordered, lengths = (x[0] for x in _by_distance(features, every, np.array([row])))
+            ordered, lengths = all_by_distance(features, np.setdiff1d(np.arange(n), [row]), row)
             neighbors[row], distances[row] = ordered[:wanted], lengths[:wanted]
             near = lengths <= lengths[k - 1]
             all_of[int(row)] = (ordered[near], lengths[near])
@@ -140,7 +139,42 @@ def _by_distance(
     return neighbors, distances
 
 
+def all_by_distance(
+    features: np.ndarray, others: np.ndarray, row: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """`others` by (distance, number) from sample `row`, and their distances."""
+    ordered, lengths = _by_distance(features, others[None], np.array([row]))
+    return ordered[0], lengths[0]
+
+
 # --- compiled -----------------------------------------------------------------------------------
+
+
+@_compiled
+def filtered(neighbors, distances, limits, places, rows, k):
+    """The k nearest of `rows` among what was found near each, by place: `places` is -1 elsewhere.
+
+    Neighbors and distances (rows, k), and a state: 0, or 1 where others are as near as the k-th, 2
+    where fewer than k are left up to the distance `limits` within which all were found.
+    """
+    chosen, lengths = np.empty((len(rows), k), np.int32), np.empty((len(rows), k))
+    state = np.zeros(len(rows), np.int8)
+    for i in range(len(rows)):
+        row, count = rows[i], 0
+        for j in range(neighbors.shape[1]):
+            length, place = distances[row, j], places[neighbors[row, j]]
+            if length > limits[row]:
+                break
+            if place < 0:
+                continue
+            if count == k:
+                state[i] = length == lengths[i, k - 1]
+                break
+            chosen[i, count], lengths[i, count] = place, length
+            count += 1
+        if count < k:
+            state[i] = 2
+    return chosen, lengths, state
 
 
 @_compiled

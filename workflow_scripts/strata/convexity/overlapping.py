@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from strata.arrays import as_array, drawn_order
-from strata.convexity.graphs import neighbor_graph
+from strata.convexity.graphs import graph_among, surroundings
+from strata.convexity.halved import checked_halves, drawn_halves, halved_scores, score_interval
 from strata.convexity.scores import expected_scores
 from strata.convexity.tallies import Labels, tally_pairs
 from strata.errors import StrataError
-from strata.stats import percentile_interval
+from strata.tables import DEVIATES
 from strata.threads import one_blas_thread
 
 
@@ -26,12 +27,13 @@ def overlapping_convexity(
     pairs: str | int = "all",
     seed: int = 0,
     *,
-    bootstrap: int = 1000,
+    halves: int | np.ndarray = 10,
 ) -> pd.DataFrame:
     """Graph convexity of each concept (boolean column of `members`) in `features`.
 
-    A row per concept with two samples or more: concept, value, low, high (bootstrap over its
-    samples), chance, n_samples, n_pairs, unreachable. Arguments as for `graph_convexity`.
+    A row per concept with two samples or more: concept, value, low, high, chance, n_samples,
+    n_pairs, unreachable, and an array of deviates. Arguments and intervals as for
+    `graph_convexity`; halves are drawn within samples of the same concepts.
 
     Raises StrataError for a column that is not boolean, another number of rows, or no concept with
     two samples, besides the errors of `neighbor_graph`.
@@ -42,7 +44,10 @@ def overlapping_convexity(
     # As in `graph_convexity`, nothing goes by the order in which samples are given.
     order = drawn_order(features, list(members.itertuples(index=False, name=None)), seed)
     members = members.iloc[order]
-    graph, rows = neighbor_graph(features[order], n_neighbors, seed=seed), []
+    strata = list(members.itertuples(index=False, name=None))
+    halves = drawn_halves(checked_halves(halves, len(features)), order, strata, seed)
+    near, rows = surroundings(features[order], n_neighbors, halves=len(halves) > 0), []
+    graph = graph_among(near, n_neighbors, seed)
     for name, marks in members.items():
         if marks.dtype != bool:
             raise StrataError(f"concept {name!r}: marks should be true or false, not {marks.dtype}")
@@ -51,13 +56,13 @@ def overlapping_convexity(
             continue
         named = Labels(marks.to_numpy(np.int32), ["", name], sizes)
         with one_blas_thread():
-            tally = tally_pairs(graph, named, pairs, bootstrap, seed, only=1)[1]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            draws = tally.numerators / tally.denominators
-        low, high = percentile_interval(draws)
-        row = {"concept": name, "value": tally.total / tally.n_pairs, "low": low, "high": high}
+            tally = tally_pairs(graph, named, pairs, seed, only=1)[1]
+            halved = halved_scores(near, named, halves, n_neighbors, pairs, seed, only=1)
+        value, held = tally.total / tally.n_pairs, halved.concepts[1]
+        row = {"concept": name, **score_interval(value, held, int(sizes[1]))._asdict()}
         row |= {"chance": float(expected_scores(graph, sizes[1:])[0]), "n_samples": int(sizes[1])}
         row |= {"n_pairs": tally.n_pairs, "unreachable": tally.lost / tally.n_pairs}
+        row |= {DEVIATES: held}
         rows.append(row)
     if not rows:
         raise StrataError("no concept has two samples: convexity is about pairs")

@@ -12,7 +12,7 @@ concept's size, and is reported beside every score, as is (score - chance) / (1 
 
 Equals. Nothing goes by the order in which samples are given: first they are put into one that is
 drawn by `seed` and what they are (`strata.arrays.drawn_order`), and neighbors at one distance, the
-shorter of equally short paths, pairs and resamples are drawn, or taken first, in that order.
+shorter of equally short paths, pairs and halves are drawn, or taken first, in that order.
 """
 
 from __future__ import annotations
@@ -24,10 +24,23 @@ import numpy as np
 import pandas as pd
 
 from strata.arrays import as_array, as_labels, drawn_order
-from strata.convexity.graphs import NeighborGraph, component_sizes, neighbor_graph
+from strata.convexity.graphs import (
+    NeighborGraph,
+    component_sizes,
+    graph_among,
+    neighbor_graph,
+    surroundings,
+)
+from strata.convexity.halved import (
+    Halved,
+    checked_halves,
+    drawn_halves,
+    halved_scores,
+    score_interval,
+)
 from strata.convexity.tallies import Labels, Tally, number, tally_pairs
 from strata.errors import StrataError
-from strata.stats import percentile_interval, permutation_p_values
+from strata.stats import permutation_p_values
 from strata.threads import one_blas_thread
 
 
@@ -36,14 +49,19 @@ class GraphConvexity:
     """Graph convexity of a labelled representation, all scores as fractions.
 
     `mean` is over all pairs of all concepts, `mean_over_concepts` over the concepts' own means.
-    `low`, `high` (and `concepts_low`, `concepts_high`) bound them: bootstrap over the samples of
-    each concept, with the graph as it is. `chance` is the expected mean for random labels,
-    `normalised` (mean - chance) / (1 - chance), `p_value` the permutation test's (NaN without
+    `low`, `high` (and `concepts_low`, `concepts_high`) bound them, with new samples of the same
+    concepts in mind: Student's t interval of random halves on the logit scale
+    (`strata.convexity.halved`), NaN where there is none. `chance` is the expected mean for random
+    labels, `normalised` (mean - chance) / (1 - chance), `p_value` the permutation test's (NaN without
     permutations). `unreachable` is the share of pairs without a path. `hubness` is the skewness of
     how often a sample is a neighbor (Radovanović et al. 2010). `tied` is the share of neighbors
     that were drawn among samples at one distance. `per_concept` maps a label to its score;
     `concepts` is a table with a row per concept: concept, value, low, high, chance, normalised,
-    p_value, n_samples, n_pairs, unreachable.
+    p_value, n_samples, n_pairs, unreachable. `deviates` (splits,) of "mean", "mean_over_concepts"
+    and "normalised", and `concept_deviates` of each label, are what differences to the same
+    samples' scores elsewhere have intervals by (`strata.intervals`); NaN where there are none. What
+    is normalised has those of the mean over 1 - chance: chance is given by the numbers of samples
+    and edges, and hardly differs from sample to sample.
     """
 
     mean: float
@@ -61,6 +79,8 @@ class GraphConvexity:
     tied: float
     per_concept: dict[Hashable, float]
     concepts: pd.DataFrame
+    deviates: dict[str, np.ndarray]
+    concept_deviates: dict[Hashable, np.ndarray]
 
 
 def graph_convexity(
@@ -70,7 +90,7 @@ def graph_convexity(
     pairs: str | int = "all",
     seed: int = 0,
     *,
-    bootstrap: int = 1000,
+    halves: int | np.ndarray = 10,
     permutations: int = 0,
     device: str = "cpu",
 ) -> GraphConvexity:
@@ -83,7 +103,10 @@ def graph_convexity(
     n_neighbors : k of the graph; samples at distance zero are neighbors too, by edges of length 0
     pairs : "all" ordered pairs of each concept, exactly; or the number that is drawn from them
         without replacement for each concept (all, where it has no more)
-    bootstrap : resamples behind the intervals; 0 leaves them NaN
+    halves : splits of the samples of each concept into two random halves, behind the intervals; or
+        which samples are in the first half of each split, booleans (splits, samples), for the
+        same ones elsewhere or such as keep some samples together (`strata.intervals.
+        random_halves`). 0 leaves the intervals NaN
     permutations : of the labels, for the p-values (all pairs are used); 0 leaves them NaN
     device : where candidates for neighbors are found, "cpu", "cuda" or "auto"; it changes no result
 
@@ -91,19 +114,23 @@ def graph_convexity(
     ------
     StrataError
         A concept with one sample, a single concept, a missing label, `n_neighbors` not below the
-        number of samples, NaN or infinite features, `pairs` neither "all" nor positive, `device`
-        "cuda" without a GPU or torch.
+        number of samples, NaN or infinite features, `pairs` neither "all" nor positive, `halves`
+        negative or of another shape, `device` "cuda" without a GPU or torch.
     """
     if pairs != "all" and not (isinstance(pairs, int | np.integer) and pairs > 0):
         raise StrataError(f'pairs must be "all" or a positive number, not {pairs!r}')
     features = as_array(features, "features")
     labels = as_labels(labels, len(features))
+    halves = checked_halves(halves, len(features))
     order = drawn_order(features, labels, seed)
     named = number([labels[i] for i in order], len(order))
-    graph = neighbor_graph(features[order], n_neighbors, device, seed)
+    halves = drawn_halves(halves, order, named.codes, seed)
+    near = surroundings(features[order], n_neighbors, device, halves=len(halves) > 0)
+    graph = graph_among(near, n_neighbors, seed)
     with one_blas_thread():
-        tallies = tally_pairs(graph, named, pairs, bootstrap, seed)
-    found = _result(graph, named, tallies, _null(graph, named, permutations, seed))
+        tallies = tally_pairs(graph, named, pairs, seed)
+        halved = halved_scores(near, named, halves, n_neighbors, pairs, seed)
+    found = _result(graph, named, tallies, _null(graph, named, permutations, seed), halved)
     return _in_order_of(list(dict.fromkeys(labels)), found)
 
 
@@ -177,7 +204,8 @@ def _in_order_of(names: list, found: GraphConvexity) -> GraphConvexity:
     places = {name: row for row, name in enumerate(table["concept"])}
     table = table.iloc[[places[name] for name in names]].reset_index(drop=True)
     per_concept = {name: found.per_concept[name] for name in names}
-    return replace(found, per_concept=per_concept, concepts=table)
+    held = {name: found.concept_deviates[name] for name in names}
+    return replace(found, per_concept=per_concept, concepts=table, concept_deviates=held)
 
 
 def above_chance(value, chance):
@@ -194,13 +222,15 @@ def _hubness(occurrences: np.ndarray) -> float:
 
 
 def _result(
-    graph: NeighborGraph, named: Labels, tallies: list[Tally], null: tuple[np.ndarray, np.ndarray]
+    graph: NeighborGraph,
+    named: Labels,
+    tallies: list[Tally],
+    null: tuple[np.ndarray, np.ndarray],
+    halved: Halved,
 ) -> GraphConvexity:
     n_pairs = np.array([tally.n_pairs for tally in tallies])
     values = np.array([tally.total for tally in tallies]) / n_pairs
     lost = np.array([tally.lost for tally in tallies]) / n_pairs
-    with np.errstate(invalid="ignore", divide="ignore"):
-        draws = np.array([tally.numerators / tally.denominators for tally in tallies])
     chance = expected_scores(graph, named.sizes)
     mean, expected = (float(np.average(x, weights=n_pairs)) for x in (values, chance))
     p_values = np.full(len(values), np.nan)
@@ -208,14 +238,13 @@ def _result(
     if null[0].size:
         p_values = permutation_p_values(values, null[1])
         overall = float(permutation_p_values([mean], null[0])[0])
-    # A resample in which a concept shrank to one sample has no pairs and is left out.
-    bounds = np.array([percentile_interval(rows) for rows in draws])
+    each = [score_interval(*x) for x in zip(values, halved.concepts, named.sizes, strict=True)]
     table = pd.DataFrame(
         {
             "concept": named.names,
             "value": values,
-            "low": bounds[:, 0],
-            "high": bounds[:, 1],
+            "low": [found.low for found in each],
+            "high": [found.high for found in each],
             "chance": chance,
             "normalised": above_chance(values, chance),
             "p_value": p_values,
@@ -224,15 +253,17 @@ def _result(
             "unreachable": lost,
         }
     )
-    low, high = percentile_interval(np.average(draws, axis=0, weights=n_pairs))
-    concepts_low, concepts_high = percentile_interval(draws.mean(axis=0))
+    bounds = score_interval(mean, halved.mean, graph.n)
+    over_concepts = score_interval(float(values.mean()), halved.over_concepts, graph.n)
+    room = 1 - expected if expected < 1 else np.nan
+    held = {"mean": halved.mean, "mean_over_concepts": halved.over_concepts}
     return GraphConvexity(
         mean=mean,
-        low=low,
-        high=high,
-        mean_over_concepts=float(values.mean()),
-        concepts_low=concepts_low,
-        concepts_high=concepts_high,
+        low=bounds.low,
+        high=bounds.high,
+        mean_over_concepts=over_concepts.value,
+        concepts_low=over_concepts.low,
+        concepts_high=over_concepts.high,
         chance=expected,
         normalised=float(above_chance(mean, expected)),
         p_value=overall,
@@ -242,4 +273,6 @@ def _result(
         tied=graph.tied,
         per_concept=dict(zip(named.names, values.tolist(), strict=True)),
         concepts=table,
+        deviates=held | {"normalised": halved.mean / room},
+        concept_deviates=dict(zip(named.names, halved.concepts, strict=True)),
     )

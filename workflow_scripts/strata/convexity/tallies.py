@@ -45,46 +45,24 @@ def number(labels: Sequence, n: int) -> Labels:
 
 
 class Tally:
-    """Sums over the pairs of one concept, and over those of each resample of its members.
-
-    `total` of the scores of `n_pairs`, of which `lost` have no path; (bootstrap,) `numerators` and
-    `denominators`.
+    """Sums over the pairs of one concept: `total` of the scores of `n_pairs`, of which `lost` have
+    no path.
     """
 
-    def __init__(self, m: int, bootstrap: int, draw: np.random.Generator):
-        self.m, self.draw, self.weights = m, draw, None
-        self.n_pairs, self.total, self.lost = 0, 0.0, 0
-        self.numerators, self.denominators = np.zeros(bootstrap), np.zeros(bootstrap)
-
-    def resample(self) -> None:
-        """Draw how often each member is in each resample; the first that is drawn for a concept."""
-        bootstrap, m = len(self.numerators), self.m
-        picks = self.draw.integers(m, size=(bootstrap, m)) + m * np.arange(bootstrap)[:, None]
-        counts = np.bincount(picks.ravel(), minlength=bootstrap * m)
-        self.weights = counts.reshape(bootstrap, m).astype(np.float64)
+    def __init__(self, m: int):
+        self.m, self.n_pairs, self.total, self.lost = m, 0, 0.0, 0
 
     def add(self, request: Request, scores: np.ndarray) -> None:
         """Take in the scores of a request's pairs, NaN where there is no path."""
-        if self.weights is None:
-            self.resample()
-        weights, first = self.weights, request.first
         self.lost += int(np.isnan(scores).sum())
-        scores = np.nan_to_num(scores)
+        scores, first = np.nan_to_num(scores), request.first
         if request.second is None:
             scores = scores.reshape(-1, self.m)
             scores[np.arange(len(first)), first] = 0.0  # a member with itself is no pair
-            own = weights[:, first]
-            self.numerators += (own * (weights @ scores.T)).sum(axis=1)
-            self.denominators += (own * (self.m - own)).sum(axis=1)
             self.n_pairs += len(first) * (self.m - 1)
         else:
-            both = [w[first] * w[request.second] for w in weights]
-            self.numerators += [w @ scores for w in both]
-            self.denominators += [w.sum() for w in both]
             self.n_pairs += len(first)
         self.total += scores.sum()
-        if request.is_last:
-            self.weights = None  # much to hold for all concepts
 
 
 class Request(NamedTuple):
@@ -98,7 +76,6 @@ class Request(NamedTuple):
     members: np.ndarray
     first: np.ndarray
     second: np.ndarray | None
-    is_last: bool
 
     @property
     def size(self) -> int:
@@ -121,17 +98,15 @@ def tally_pairs(
     graph: NeighborGraph,
     named: Labels,
     pairs: str | int,
-    bootstrap: int,
     seed: int,
     only: int | None = None,
 ) -> list[Tally]:
     """The tally of each concept, over all its pairs or as many as `pairs` drawn from them; with
-    `only`, the number of one concept, nothing is added up for the others."""
-    tallies = [
-        Tally(int(m), bootstrap, np.random.default_rng([seed, concept]))
-        for concept, m in enumerate(named.sizes)
-    ]
-    for batch in _batches(_requests(named, pairs, tallies, only)):
+    `only`, the number of one concept, nothing is added up for the others, nor for concepts with
+    fewer than two samples.
+    """
+    tallies = [Tally(int(m)) for m in named.sizes]
+    for batch in _batches(_requests(named, pairs, tallies, seed, only)):
         scored = zip(batch, _scores(graph, named.codes, batch), strict=True)
         by_tally = [list(group) for _, group in groupby(scored, key=lambda pair: id(pair[0].tally))]
         run_parallel(lambda group: [r.tally.add(r, scores) for r, scores in group], by_tally)
@@ -139,25 +114,26 @@ def tally_pairs(
 
 
 def _requests(
-    named: Labels, pairs: str | int, tallies: Sequence[Tally], only: int | None = None
+    named: Labels, pairs: str | int, tallies: Sequence[Tally], seed: int, only: int | None
 ) -> Iterator[Request]:
     """All ordered pairs of each concept, in blocks, or as many as `pairs` drawn from them."""
     order = np.argsort(named.codes, kind="stable").astype(np.int32)
     concepts = np.split(order, np.cumsum(named.sizes)[:-1])
     for concept, (members, tally) in enumerate(zip(concepts, tallies, strict=True)):
-        if only not in (None, concept):
-            continue
         m = len(members)
+        if only not in (None, concept) or m < 2:
+            continue
         if pairs == "all" or pairs >= m * (m - 1):
             step = max(1, _PAIRS // m)
             for start in range(0, m, step):
                 first = np.arange(start, min(start + step, m))
-                yield Request(tally, members, first, None, start + step >= m)
+                yield Request(tally, members, first, None)
             continue
-        tally.resample()
-        drawn = tally.draw.choice(m * (m - 1), size=pairs, replace=False, shuffle=False)
+        drawn = np.random.default_rng([seed, concept]).choice(
+            m * (m - 1), size=pairs, replace=False, shuffle=False
+        )
         first, second = np.divmod(np.sort(drawn), m - 1)
-        yield Request(tally, members, first, second + (second >= first), True)
+        yield Request(tally, members, first, second + (second >= first))
 
 
 def _batches(requests: Iterable[Request]) -> Iterator[list[Request]]:

@@ -34,7 +34,10 @@ def task_convexity(
     it has none). For "test" every family is measured on the samples that no task has trained or
     validated on, so that a model fine-tuned on one is not asked about what it has seen. A family
     that labels pieces of sounds is measured on the pieces of those samples. `directory` holds the
-    activations; options and metrics are those of `strata.convexity.measures.convexity_measures`.
+    activations; options and metrics are those of `strata.convexity.families.family_convexity`.
+
+    Intervals are about new recordings by the speakers of that part: where a task keeps speakers
+    `apart`, too few are left (of six who speak digits, two are tested on) to tell of others.
 
     Raises StrataError as `strata.convexity.families.family_convexity`.
     """
