@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from strata.concepts.measures import count_measures, share_measures
+from strata.concepts.measures import share_measures
 from strata.concepts.truth import score_truth
 from strata.dissect import dissect_model, label_halves, picture_halves
 
@@ -74,7 +74,6 @@ def _measures(setting: dict, draw: np.random.Generator, splits: int) -> pd.DataF
     true, _ = score_truth(labels, layers, manifest, vocabulary, found, halves, **counted)
     return pd.concat(
         [
-            count_measures(labels, found, **counted),
             share_measures(labels, categories, found, **counted),
             true[true["metric"] != "chance"].assign(concept=None),
         ],

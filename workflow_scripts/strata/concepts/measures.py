@@ -121,10 +121,11 @@ def share_measures(
         for threshold in _usable(labels):
             above = above_threshold(layer, threshold, alpha)
             drawn = _above_in_resamples(layer, picks, threshold, alpha)
+            words = [] if threshold == "significant" else _words_above(parts, threshold)
             for category, member in members.items() if above.any() else ():
                 metric, value = f"category_share_{threshold}", member[above].mean()
-                if parts and threshold != "significant":
-                    found = _share_deviates(parts, threshold, categories[category])
+                if words:
+                    found = _share_deviates(words, set(categories[category]))
                     bounds = deviate_interval(value, found, share=True)[1:]
                     more = {"about": BOTH, "deviates": found}
                 else:
@@ -148,13 +149,21 @@ def _as_halves(pair: tuple[pd.DataFrame, pd.DataFrame]) -> list[pd.DataFrame]:
     return [part[part["concept"].notna()].rename(columns=named) for part in pair]
 
 
-def _share_deviates(parts: list, threshold: str, words: Sequence[str]) -> np.ndarray:
+def _words_above(parts: list, threshold: str) -> list[list[list[str]]]:
+    """Labels above the threshold, by split and side: the threshold is that of the side."""
+    return [
+        [side["description"][above_threshold(side, threshold, 0.0)].tolist() for side in pair]
+        for pair in parts
+    ]
+
+
+def _share_deviates(words: list[list[list[str]]], members: set[str]) -> np.ndarray:
     """NaN for a split of which a side has no neuron above its threshold."""
-    shares = []
-    for pair in parts:
-        above = [side[above_threshold(side, threshold, 0.0)] for side in pair]
-        shares.append([s["description"].isin(words).mean() if len(s) else np.nan for s in above])
-    return deviates(*np.array(shares, dtype=float).reshape(-1, 2).T)
+    shares = [
+        [np.mean([word in members for word in side]) if side else np.nan for side in pair]
+        for pair in words
+    ]
+    return deviates(*np.array(shares).T)
 
 
 def _row(
