@@ -68,7 +68,7 @@ def _measures(setting: dict, draw: np.random.Generator, splits: int) -> pd.DataF
     )
     halves = picture_halves(manifest, splits, seed)
     found = label_halves(lambda: layers, *given, halves, similarity="cosine", **options)
-    counted = {"bootstrap": 200 if splits else 2, "seed": seed}
+    counted = {"bootstrap": 2, "seed": seed}
     vocabulary = {word: [f"{word}=yes"] for word in words}
     categories = {"few": words[:2], "half": words[2 : len(words) // 2]}
     true, _ = score_truth(labels, layers, manifest, vocabulary, found, halves, **counted)
