@@ -8,7 +8,7 @@ is due to a neuron and a picture together counts twice, which errs on the wide s
 This holds where a neuron's label is its own. Soft WPMI and WPMI divide by a mean over the layer's
 neurons, so that neurons share the concepts out among themselves: on real activations shares then
 vary half as much as independent neurons would, on simulated weak ones twice as much, and neither
-halves of pictures, nor of both, nor neurons labelled anew in halves covered (48 to 100 % for 95).
+halves of pictures, nor of both, nor neurons labelled anew in halves covered (68 to 100 % for 95).
 There is none for them. Nor is there for a number of distinct concepts, which does not grow with
 the neurons as a mean's sum does.
 """

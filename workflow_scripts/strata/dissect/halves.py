@@ -4,8 +4,7 @@ The pictures are halved at random several times (`strata.intervals.random_halves
 are labelled on each half apart, by the main similarity function with the same share of pictures as
 top ones. How often the two halves, which have no picture in common, give a neuron the same label is
 its stability (Lange, Roth, Braun & Buhmann 2004, "Stability-based validation": the same question
-asked of clusters). It speaks about half as many pictures as the label rests on, and so is a lower
-bound rather than the chance that new pictures keep the label.
+asked of clusters). It speaks about half as many pictures as the label rests on.
 """
 
 from __future__ import annotations
