@@ -3,6 +3,15 @@
 RELEASES = names_of_kind("studies", kind="published_labels")
 
 
+def half_labels_file(wildcards):
+    """Labels on halves of the pictures; released ones have none."""
+    return (
+        []
+        if wildcards.study in RELEASES
+        else "results/measures/{study}/half_labels/{model}.parquet"
+    )
+
+
 rule released_labels:
     input:
         manifest=lambda wildcards: f"results/data/{study_of(wildcards)['dataset']}/manifest.parquet",
@@ -27,10 +36,13 @@ rule released_labels:
 rule count_concepts:
     input:
         labels="results/measures/{study}/labels/{model}.parquet",
+        halves=half_labels_file,
         categories=categories_file,
     output:
         counts="results/measures/{study}/counts/{model}.parquet",
+        count_deviates="results/measures/{study}/deviates/counts/{model}.parquet",
         shares="results/measures/{study}/shares/{model}.parquet",
+        share_deviates="results/measures/{study}/deviates/shares/{model}.parquet",
     log:
         "results/logs/measures/{study}/counts/{model}.log",
     conda:
@@ -52,11 +64,13 @@ rule count_concepts:
 rule score_truth:
     input:
         labels="results/measures/{study}/labels/{model}.parquet",
+        halves="results/measures/{study}/half_labels/{model}.parquet",
         activations=probing("results/activations/{dataset}/{model}"),
         manifests=probing("results/data/{dataset}/manifest.parquet"),
         vocabulary=lambda wildcards: study_of(wildcards)["vocabulary"],
     output:
         truth="results/measures/{study}/truth/{model}.parquet",
+        deviates="results/measures/{study}/deviates/truth/{model}.parquet",
         neurons="results/measures/{study}/truth_neurons/{model}.parquet",
     log:
         "results/logs/measures/{study}/truth/{model}.log",
@@ -70,6 +84,7 @@ rule score_truth:
         code=code("concepts/score_truth.py", "measures"),
         split=lambda wildcards: study_of(wildcards)["split"],
         bootstrap=lambda wildcards: study_of(wildcards)["bootstrap"],
+        halves=lambda wildcards: study_of(wildcards)["halves"],
         seed=config["seed"],
     script:
         "../workflow_scripts/concepts/score_truth.py"

@@ -79,7 +79,8 @@ rule label_neurons:
         sums="results/embeddings/sums/{study}.npz",
         concepts=lambda wildcards: concept_file(study_of(wildcards)["concept_set"]),
     output:
-        "results/measures/{study}/labels/{model}.parquet",
+        labels="results/measures/{study}/labels/{model}.parquet",
+        halves="results/measures/{study}/half_labels/{model}.parquet",
     log:
         "results/logs/measures/{study}/labels/{model}.log",
     wildcard_constraints:
@@ -93,7 +94,7 @@ rule label_neurons:
         code=code("dissect/label_neurons.py", "torch"),
         options=lambda wildcards: {
             key: study_of(wildcards)[key]
-            for key in ("similarities", "top_k", "permutations", "split")
+            for key in ("similarities", "top_k", "permutations", "split", "halves")
         },
         device=config["device"],
         seed=config["seed"],

@@ -3,9 +3,12 @@
 from job import job
 
 with job(snakemake):
+    import pandas as pd
+
     from strata.activations.probing import ProbingSet
     from strata.concepts.truth import score_truth
     from strata.data.vocabulary import read_vocabulary
+    from strata.dissect import picture_halves
     from strata.tables import read_measures, write_measures
 
     probing = ProbingSet.open(
@@ -16,8 +19,10 @@ with job(snakemake):
         probing.layers(),
         probing.manifest,
         read_vocabulary(snakemake.input.vocabulary),
+        pd.read_parquet(snakemake.input.halves),
+        picture_halves(probing.manifest, snakemake.params.halves, snakemake.params.seed),
         bootstrap=snakemake.params.bootstrap,
         seed=snakemake.params.seed,
     )
-    write_measures(measure, snakemake.output.truth)
+    write_measures(measure, snakemake.output.truth, snakemake.output.deviates)
     write_measures(neurons, snakemake.output.neurons)

@@ -7,23 +7,42 @@ with job(snakemake):
 
     from strata.activations.probing import ProbingSet
     from strata.data.words import read_concepts
-    from strata.dissect import SoftmaxSums, dissect_model
+    from strata.dissect import (
+        SoftmaxSums,
+        dissect_model,
+        label_halves,
+        picture_halves,
+        with_stability,
+    )
     from strata.tables import write_measures
 
     options = dict(snakemake.params.options)
     probing = ProbingSet.open(
         snakemake.input.manifests, snakemake.input.activations, split=options.pop("split")
     )
-    labels = dissect_model(
-        probing.layers(),
+    splits = options.pop("halves")
+    given = (
         probing.rows([np.load(path) for path in snakemake.input.images]),
         np.load(snakemake.input.text),
         read_concepts(snakemake.input.concepts),
-        model=snakemake.wildcards.model,
-        dataset=probing.name,
-        sums=SoftmaxSums.load(snakemake.input.sums),
-        seed=snakemake.params.seed,
-        device=snakemake.params.device,
-        **options,
     )
-    write_measures(labels, snakemake.output[0])
+    common = {
+        "sums": SoftmaxSums.load(snakemake.input.sums),
+        "seed": snakemake.params.seed,
+        "device": snakemake.params.device,
+    }
+    model = snakemake.wildcards.model
+    labels = dissect_model(
+        probing.layers(), *given, model=model, dataset=probing.name, **common, **options
+    )
+    half_labels = label_halves(
+        probing.layers,
+        *given,
+        picture_halves(probing.manifest, splits, snakemake.params.seed),
+        similarity=options["similarities"][0],
+        top_k=options["top_k"],
+        **common,
+    )
+    half_labels.insert(0, "model", model)
+    half_labels.to_parquet(snakemake.output.halves, index=False)
+    write_measures(with_stability(labels, half_labels), snakemake.output.labels)

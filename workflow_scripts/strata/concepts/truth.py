@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from strata.concepts.quadrants import BOTH, NEURONS, have_own_labels, quadrants
 from strata.errors import StrataError
+from strata.intervals import deviate_interval, deviates
 from strata.stats import Estimate, bootstrap_interval, wilson_interval
 from strata.tables import blocks_passed
 
@@ -107,6 +109,8 @@ def score_truth(
     layers: Iterable[tuple[str, np.ndarray]],
     manifest: pd.DataFrame,
     vocabulary: Mapping[str, Sequence[str]],
+    half_labels: pd.DataFrame | None = None,
+    halves: np.ndarray | None = None,
     *,
     bootstrap: int = 1000,
     seed: int = 0,
@@ -121,6 +125,11 @@ def score_truth(
         Name and activations (samples, neurons) of its layers.
     manifest
         Factors of the samples.
+    half_labels, halves
+        Labels on halves of the samples (`strata.dissect.label_halves`) and the halves (splits,
+        samples): with them intervals about pictures and neurons, and `deviates`, of mean_best_auc
+        and, where a label is a neuron's own (`quadrants`), of the main function's other shares.
+        The column `about` says so; other intervals are about neurons.
 
     Returns
     -------
@@ -132,12 +141,17 @@ def score_truth(
     """
     factors, present = factor_indicators(manifest, vocabulary)
     labels = labels.assign(block=blocks_passed(labels))
-    rows, tables = [], []
+    main, rows, tables = labels["metric"].iloc[0], [], []
     for name, activations in layers:
+        halved = {}
+        if half_labels is not None and halves is not None and len(halves):
+            own = half_labels[half_labels["layer"] == name]
+            halved = _truth_deviates(own, activations, factors, present, halves, vocabulary, seed)
         mine = labels[labels["layer"] == name]
         neurons = neuron_truth(mine, factor_auc(activations, present), factors, vocabulary)
         for similarity, part in neurons.groupby("metric", sort=False):
-            rows += _summaries(part, str(similarity), vocabulary, bootstrap, seed)
+            found = _summaries(part, str(similarity), vocabulary, bootstrap, seed)
+            rows += [_about_both(row, halved, similarity == main) for row in found]
         tables.append(neurons)
     table = pd.concat(tables, ignore_index=True)
     table = table.rename(columns={"concept": "label", "value": "score"})
@@ -161,6 +175,49 @@ def _summaries(
     return [
         keys
         | {"concept": similarity, "metric": metric, **estimate._asdict()}
-        | {"n": len(part), "seed": seed}
+        | {"n": len(part), "seed": seed, "about": NEURONS}
         for metric, estimate in summaries.items()
     ]
+
+
+def _truth_deviates(
+    half_labels: pd.DataFrame,
+    activations: np.ndarray,
+    factors: Sequence[str],
+    present: np.ndarray,
+    halves: np.ndarray,
+    vocabulary: Mapping,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Deviates (splits,) of one layer's summaries, by metric; NaN where a half has no neuron."""
+    values = []
+    for (first, second), half in zip(quadrants(half_labels, seed), halves, strict=False):
+        pair = []
+        for labels, rows in ((first, half), (second, ~half)):
+            labels = labels[labels["concept"].notna()]
+            units = labels["unit"].to_numpy()
+            varying = present[rows].any(axis=0) & ~present[rows].all(axis=0)
+            known = [name for name, kept in zip(factors, varying, strict=True) if kept]
+            if not (len(units) and known):
+                pair.append([np.nan] * 3)
+                continue
+            auc = factor_auc(activations[rows][:, units], present[rows][:, varying])
+            labels = labels.assign(unit=np.arange(len(labels)))
+            neurons = neuron_truth(labels, auc, known, vocabulary)
+            strong = (neurons["label_auc"] >= STRONG_AUC).mean()
+            pair.append([neurons["named"].mean(), strong, neurons["auc"].mean()])
+        values.append(pair)
+    names = ("names_best_factor", "names_any_factor_above", "mean_best_auc")
+    table = np.array(values, dtype=float).reshape(-1, 2, 3)
+    return {name: deviates(table[:, 0, i], table[:, 1, i]) for i, name in enumerate(names)}
+
+
+def _about_both(row: dict, halved: Mapping[str, np.ndarray], main: bool) -> dict:
+    """The row with an interval about pictures and neurons, where its metric has one."""
+    metric = row["metric"]
+    own = main and have_own_labels(row["concept"])
+    if metric not in halved or not (own or metric == "mean_best_auc"):
+        return row
+    found = halved[metric]
+    estimate = deviate_interval(row["value"], found, share=metric != "mean_best_auc")
+    return row | estimate._asdict() | {"about": BOTH, "deviates": found}

@@ -12,6 +12,7 @@ softmax's row sums, which need all concepts, are the same for all models of a st
 """
 
 from strata.dissect.cosine import Cosine
+from strata.dissect.halves import label_halves, picture_halves, stability, with_stability
 from strata.dissect.images import top_images
 from strata.dissect.labels import LABEL_COLUMNS
 from strata.dissect.measures import label_measures
@@ -40,12 +41,16 @@ __all__ = [
     "SoftmaxSums",
     "Wpmi",
     "dissect_model",
+    "label_halves",
     "label_measures",
     "label_neurons",
     "label_with_all",
+    "picture_halves",
     "similarity_parameters",
     "similarity_scores",
     "softmax_sums",
     "softmax_temperatures",
+    "stability",
     "top_images",
+    "with_stability",
 ]

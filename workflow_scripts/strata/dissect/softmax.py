@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,18 @@ class SoftmaxSums:
             raise StrataError(f"softmax sums: of {self.n_concepts} concepts, not {n}")
         if self.digest != embeddings_digest(image_embeddings, text_embeddings):
             raise StrataError("softmax sums: of other embeddings than these; compute them anew")
+
+    def of_rows(
+        self, rows: np.ndarray, image_embeddings: np.ndarray, text_embeddings: np.ndarray
+    ) -> SoftmaxSums:
+        """The sums of some `rows` of the images: those of `image_embeddings[rows]`.
+
+        Raises StrataError unless these are of the embeddings, all of them given."""
+        if self.digest:
+            self.check(image_embeddings, text_embeddings)
+        digest = embeddings_digest(image_embeddings[rows], text_embeddings)
+        parts = {"least": self.least[rows], "greatest": self.greatest[rows], "digest": digest}
+        return replace(self, sums=self.sums[:, rows], **parts)
 
     def save(self, path: str | Path) -> None:
         """Write to `path` (.npz), complete or not at all."""
