@@ -7,7 +7,9 @@ from scipy.stats import mannwhitneyu, norm
 from sklearn.metrics import roc_auc_score
 
 from strata import StrataError
+from strata.concepts.measures import share_measures
 from strata.dissect import Annotations, label_by_annotation
+from strata.dissect.annotation_measures import annotation_measures, category_of
 
 DRAW = np.random.default_rng(0)
 N, NEURONS = 60, 14
@@ -142,3 +144,20 @@ def test_concepts_of_too_few_samples_are_listed_not_used():
 def test_bad_input_is_named(change, message):
     with pytest.raises(StrataError, match=message):
         told(**({"activations": PLAIN} | change))
+
+
+def test_a_model_s_labels_are_a_measure_that_counts_take():
+    prepared = Annotations(VALUES, NAMES, n_permutations=19)
+    layers = [("one", PLAIN), ("two", np.column_stack([PLAIN[:, :2], np.ones(N)]))]
+    found = annotation_measures(layers, prepared, model="m", dataset="d")
+    assert found["layer_index"].tolist() == [0] * NEURONS + [1] * 3
+    assert set(found["metric"]) == {"annotation_auc"}
+    told = found[found["concept"].notna()]
+    assert (told["category"] == told["concept"].str[0]).all() and found[
+        "category"
+    ].isna().sum() == 1
+    categories = {"a": NAMES[:2], "b": NAMES[2:4], "c": NAMES[4:]}
+    shares = share_measures(found, categories, bootstrap=10)
+    sums = shares.groupby(["layer", "metric"])["value"].sum()
+    np.testing.assert_allclose(sums, 1)
+    assert category_of("color=red>0.1") == category_of("color>0.1") == "color"
