@@ -152,10 +152,10 @@ def test_public_names_of_the_design_are_where_they_were():
     from strata.alignment import fit_transform, noise_ceiling, odd_one_out_accuracy
     from strata.concepts import category_shares, concept_counts
     from strata.convexity import euclidean_convexity, graph_convexity
-    from strata.dissect import label_neurons
+    from strata.dissect import label_by_annotation, label_neurons
     from strata.pruning import convexity_cut, cost, prune
 
     named = [ActivationCache, extract, fit_transform, noise_ceiling, odd_one_out_accuracy]
     named += [category_shares, concept_counts, euclidean_convexity, graph_convexity]
-    named += [label_neurons, convexity_cut, cost, prune]
+    named += [label_by_annotation, label_neurons, convexity_cut, cost, prune]
     assert all(callable(each) for each in named)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from strata.concepts.quadrants import BOTH, NEURONS, have_own_labels, quadrants
+from strata.dissect.annotation_ranks import Mask
 from strata.errors import StrataError
 from strata.intervals import deviate_interval, deviates
 from strata.stats import Estimate, bootstrap_interval, wilson_interval
@@ -50,16 +51,11 @@ def factor_auc(activations: np.ndarray, present: np.ndarray) -> np.ndarray:
     `activations` is (samples, neurons), `present` boolean (samples, factors). AUC is the
     Mann-Whitney statistic over the number of pairs, from ranks.
     """
-    from scipy.stats import rankdata
-
-    positives = present.sum(axis=0)
-    negatives = len(present) - positives
-    weights, parts = present.astype(np.float64), []
+    mask, parts = Mask(np.arange(present.shape[1]), None, present), []
     for start in range(0, activations.shape[1], _NEURONS):
         block = np.asarray(activations[:, start : start + _NEURONS])
-        parts.append(rankdata(block, axis=0).T @ weights)
-    sums = np.concatenate(parts)
-    return (sums - positives * (positives + 1) / 2) / (positives * negatives)
+        parts.append(mask.deviations(block.T).auc)
+    return np.concatenate(parts)
 
 
 def neuron_truth(

@@ -11,6 +11,7 @@ functions, and of each tile only every neuron's best concepts are kept (stream.p
 softmax's row sums, which need all concepts, are the same for all models of a study (softmax.py).
 """
 
+from strata.dissect.annotation import ANNOTATION_COLUMNS, Annotations, label_by_annotation
 from strata.dissect.cosine import Cosine
 from strata.dissect.halves import label_halves, picture_halves, stability, with_stability
 from strata.dissect.images import top_images
@@ -31,9 +32,11 @@ from strata.dissect.softmax import SoftmaxSums, softmax_sums
 from strata.dissect.wpmi import Wpmi
 
 __all__ = [
+    "ANNOTATION_COLUMNS",
     "DEFAULTS",
     "LABEL_COLUMNS",
     "SIMILARITIES",
+    "Annotations",
     "Cosine",
     "Parameters",
     "RankReorder",
@@ -41,6 +44,7 @@ __all__ = [
     "SoftmaxSums",
     "Wpmi",
     "dissect_model",
+    "label_by_annotation",
     "label_halves",
     "label_measures",
     "label_neurons",
