@@ -67,15 +67,15 @@ def test_deviates_are_the_differences_of_scores_on_the_halves(pairs):
 
 def test_a_mean_of_squared_deviates_is_the_variance_over_new_samples():
     values, squares, covered = [], [], []
-    for seed in range(150):
+    for seed in range(80):
         found = graph_convexity(*cloud(120, 3, apart=0.5, seed=seed))
         values.append(found.mean)
         squares.append(np.mean(found.deviates["mean"] ** 2))
         covered.append((found.low, found.high))
-    assert np.sqrt(np.mean(squares)) == pytest.approx(np.std(values), rel=0.15)
+    assert np.sqrt(np.mean(squares)) == pytest.approx(np.std(values), rel=0.25)
     low, high = np.transpose(covered)
     truth = np.mean(values)
-    assert ((low <= truth) & (truth <= high)).mean() == pytest.approx(0.955, abs=0.035)
+    assert ((low <= truth) & (truth <= high)).mean() == pytest.approx(0.955, abs=0.05)
 
 
 def test_halves_that_are_given_follow_the_samples():
@@ -125,7 +125,7 @@ def test_samples_of_a_cluster_stay_together():
 
 
 def test_measures_carry_the_deviates_of_the_same_halves():
-    features, labels = cloud(100, 2)
+    features, labels = cloud(100, 2, apart=0.3)
     table = pd.DataFrame({"kind": labels, "other": labels})
     halves = {"kind": halves_in_order(labels, 4), "other": halves_in_order(labels, 4, seed=5)}
     layers = [("one", features), ("two", features * 2.0)]
