@@ -79,7 +79,7 @@ def head_scores(seed, n=60, pairs=5000, tilt=1.0):
         head,
         np.zeros(3),
         [0, 1, 2],
-        pairs=pairs_in_order(labels, pairs, 0, range(n)),
+        pairs=pairs_in_order(labels, pairs, 0, np.arange(n)),
     )
 
 
