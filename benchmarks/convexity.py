@@ -1,7 +1,7 @@
 """Graph convexity: strata.convexity over all pairs against nnconvexity's sampled paths, on CPU.
 
 Both build the graph from the same points and labels. nnconvexity searches 5,000 sampled pairs per
-class one by one, on one thread; ours scores every ordered pair exactly, with intervals. Calls of
+class one by one, on one thread; ours scores every ordered pair exactly. Calls of
 both alternate; the ratio is the median of the rounds'. The pairs that it drew are also scored by
 ours, to compare the scores. Further rows show where our time goes, also at the shape of ImageNet's
 validation images, and how it grows with points, classes and neighbors.
@@ -36,12 +36,12 @@ def granted(threads: int) -> Iterator[None]:
         yield
 
 
-def seconds_strata(features, labels, n_neighbors: int = 10) -> float:
-    """Time of a whole call."""
+def seconds_strata(features, labels, n_neighbors: int = 10, halves: int = 0) -> float:
+    """Time of a whole call; without `halves` of the exact score alone."""
     from strata.convexity import graph_convexity
 
     start = time.perf_counter()
-    graph_convexity(features, labels, n_neighbors)
+    graph_convexity(features, labels, n_neighbors, halves=halves)
     return time.perf_counter() - start
 
 
@@ -161,7 +161,7 @@ def shares(parts: dict[str, float]) -> str:
         "their distances again": parts["neighbors"] - parts["candidates for neighbors"],
         "graph": parts["graph"] - parts["neighbors"],
         "paths": parts["paths"],
-        "intervals and the rest": rest,
+        "the rest": rest,
     }
     return ", ".join(f"{name} {100 * s / parts['whole']:.0f} %" for name, s in pieces.items())
 
@@ -207,12 +207,32 @@ def growth(most: int) -> list[dict]:
     return rows
 
 
+def intervals(rounds: int) -> list[dict]:
+    """What intervals cost beside the exact score, calls alternating, on one thread."""
+    rows = []
+    for n, classes in ((2000, 20), (10_000, 50)):
+        features, labels = make_points(n, classes)
+        seconds = {halves: [] for halves in (0, 10)}
+        with granted(1):
+            for _ in range(rounds):
+                for halves, found in seconds.items():
+                    found.append(seconds_strata(features, labels, halves=halves))
+        ratios = [b / a for a, b in zip(*seconds.values(), strict=True)]
+        remark = f"median of {rounds} rounds; ratios " + ", ".join(f"{r:.1f}" for r in ratios)
+        shape, medians = (n, classes, 10), [statistics.median(x) for x in seconds.values()]
+        rows.append(row(*shape, "strata, all pairs, without intervals, threads: 1", medians[0]))
+        side = "the same with intervals of 10 random halves"
+        rows.append(row(*shape, side, medians[1], remark))
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--most", type=int, default=10_000, help="largest number of points")
     parser.add_argument("--rounds", type=int, default=5, help="alternations with nnconvexity")
     arguments = parser.parse_args()
-    rows = compare(arguments.rounds) + breakdown() + growth(arguments.most) + imagenet()
+    rows = compare(arguments.rounds) + breakdown() + intervals(arguments.rounds)
+    rows += growth(arguments.most) + imagenet()
     write_results("convexity", "Graph convexity, 768 dimensions", rows)
 
 

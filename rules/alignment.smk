@@ -74,8 +74,7 @@ rule score_categories:
     params:
         code=code("alignment/score_categories.py", "measures"),
         options=lambda wildcards: {
-            key: study_of(wildcards)[key]
-            for key in ("n_neighbors", "pairs", "halves")
+            key: study_of(wildcards)[key] for key in ("n_neighbors", "pairs", "halves")
         },
         split=lambda wildcards: study_of(wildcards)["split"],
         columns=item_columns,

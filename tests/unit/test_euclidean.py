@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from strata import StrataError
 from strata.convexity import euclidean_convexity, linear_head_convexity
-from strata.convexity.euclidean import draw_pairs, segment_shares
+from strata.convexity.euclidean import (
+    draw_pairs,
+    euclidean_difference,
+    pairs_in_order,
+    segment_shares,
+)
 from strata.convexity.remainder import CutClassifier
 from strata.data.microworld import make_microworld
 
@@ -61,6 +66,37 @@ def test_pairs_are_drawn_without_replacement():
     assert not chosen[["first", "second"]].duplicated().any()
     assert (chosen["first"] < chosen["second"]).all()
     assert len(draw_pairs(labels, "all", 0)) == 45 + 3
+
+
+def head_scores(seed, n=60, pairs=5000, tilt=1.0):
+    """Samples of three classes that a fixed head tells apart now and then."""
+    draw, labels = np.random.default_rng([3, seed]), np.arange(n) % 3
+    features = np.eye(3)[labels] + draw.normal(size=(n, 3))
+    head = np.array([[tilt, 0, 0], [0, 1, 0], [0, 0, 1]])
+    return linear_head_convexity(
+        features,
+        labels,
+        head,
+        np.zeros(3),
+        [0, 1, 2],
+        pairs=pairs_in_order(labels, pairs, 0, np.arange(n)),
+    )
+
+
+def test_an_interval_covers_the_mean_of_new_samples():
+    found = [head_scores(seed) for seed in range(200)]
+    truth = np.mean([each.mean for each in found])
+    covered = np.mean([each.low <= truth <= each.high for each in found])
+    assert covered == pytest.approx(0.95, abs=0.035)
+    paired = [euclidean_difference(head_scores(seed, tilt=1.3), found[seed]) for seed in range(200)]
+    truth = np.mean([each.value for each in paired])
+    assert np.mean([each.low <= truth <= each.high for each in paired]) > 0.91
+    with pytest.raises(StrataError, match="the same pairs"):
+        euclidean_difference(head_scores(0, pairs=20), found[0])
+
+
+def test_few_samples_of_a_concept_have_no_interval():
+    assert np.isfinite(head_scores(0, 24).low) and np.isnan(head_scores(0, 21).low)
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,8 @@ def study_convexity(
     `directory` holds the activations. Families that label samples are measured on these, those that
     label pieces of sounds on the pieces of these samples (`family_convexity`). Each family's
     samples are cut into random `halves` by what they are (`strata.data.splits.sample_order`), in
-    the same ways for all layers and models. Options and metrics are those of `strata.convexity.measures.convexity_measures`.
+    the same ways for all layers and models. Options and metrics are those of
+    `strata.convexity.measures.convexity_measures`.
 
     Raises
     ------

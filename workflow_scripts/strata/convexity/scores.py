@@ -52,16 +52,19 @@ class GraphConvexity:
     `low`, `high` (and `concepts_low`, `concepts_high`) bound them, with new samples of the same
     concepts in mind: Student's t interval of random halves on the logit scale
     (`strata.convexity.halved`), NaN where there is none. `chance` is the expected mean for random
-    labels, `normalised` (mean - chance) / (1 - chance), `p_value` the permutation test's (NaN without
-    permutations). `unreachable` is the share of pairs without a path. `hubness` is the skewness of
-    how often a sample is a neighbor (Radovanović et al. 2010). `tied` is the share of neighbors
-    that were drawn among samples at one distance. `per_concept` maps a label to its score;
-    `concepts` is a table with a row per concept: concept, value, low, high, chance, normalised,
-    p_value, n_samples, n_pairs, unreachable. `deviates` (splits,) of "mean", "mean_over_concepts"
-    and "normalised", and `concept_deviates` of each label, are what differences to the same
-    samples' scores elsewhere have intervals by (`strata.intervals`); NaN where there are none. What
-    is normalised has those of the mean over 1 - chance: chance is given by the numbers of samples
-    and edges, and hardly differs from sample to sample.
+    labels, `normalised` (mean - chance) / (1 - chance), `p_value` the permutation test's (NaN
+    without permutations). `unreachable` is the share of pairs without a path. `hubness` is the
+    skewness of how often a sample is a neighbor (Radovanović et al. 2010). `tied` is the share of
+    neighbors that were drawn among samples at one distance.
+
+    `per_concept` maps a label to its score; `concepts` is a table with a row per concept: concept,
+    value, low, high, chance, normalised, p_value, n_samples, n_pairs, unreachable.
+
+    `deviates` (splits,) of "mean", "mean_over_concepts" and "normalised", and `concept_deviates` of
+    each label, are what differences to the same samples' scores elsewhere have intervals by
+    (`strata.intervals`); NaN where there are none. What is normalised has those of the mean over
+    1 - chance: chance is given by the numbers of samples and edges, and hardly differs from sample
+    to sample.
     """
 
     mean: float
