@@ -399,7 +399,7 @@ def test_without_blocks_only_what_comes_before_and_the_head_cost(spoken):
 # --- figures and paper ----------------------------------------------------------------------------
 
 STUDY = {
-    "n_neighbors": 3, "bootstrap": 20, "permutations": 0, "seeds": 2, "similarity_samples": 10,
+    "n_neighbors": 3, "halves": 2, "permutations": 0, "seeds": 2, "similarity_samples": 10,
     "depth_penalty": 0.1, "training": {},
 }  # fmt: skip
 
@@ -481,7 +481,7 @@ def test_models_with_and_without_an_embedding_share_an_axis_and_a_table():
     row = next(line for line in lines if line.startswith("BEiT"))
     assert row.split("&")[1].strip() == "" and "0.10" in row.split("&")[2]
     values = convexity_values(
-        "s", {"n_neighbors": 1, "permutations": 0, "bootstrap": 0}, {"convexity": table}, looks
+        "s", {"n_neighbors": 1, "permutations": 0, "halves": 0}, {"convexity": table}, looks
     )
     assert values["SVitKindEmbedding"] == 0 and values["SVitKindFirst"] == pytest.approx(0.1)
     assert "SBeitKindEmbedding" not in values and values["SVitKindMaxLayer"] == 3

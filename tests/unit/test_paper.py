@@ -113,7 +113,7 @@ def test_the_paper_says_of_a_difference_what_its_interval_allows():
         row | {"contrast": "base", "value": 0.1, "low": np.nan, "high": np.nan},
         row | {"block": 2, "contrast": "best", "value": -0.1, "low": -0.3, "high": 0.1},
     ]
-    study = CONVEXITY | dict.fromkeys(("n_neighbors", "permutations", "bootstrap"), 10)
+    study = CONVEXITY | dict.fromkeys(("n_neighbors", "permutations", "halves"), 10)
     values = convexity_values("mine", study, {"differences": pd.DataFrame(rows)}, {})
     assert values["MineVitBreedConvexityGain"] == r"\ensuremath{+0.20}"
     assert values["MineVitBreedConvexityGainSays"] == "more"

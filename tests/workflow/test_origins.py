@@ -37,10 +37,10 @@ OVERLAY = {
     "concept_sets": {"heard": {"kind": "file", "path": "data/words.txt"}},
     "studies": {
         "seen": {"kind": "convexity", "title": "Seen", "dataset": "photos", "families": ["class"]}
-        | {"models": ["brought"], "n_neighbors": 2, "bootstrap": 100, "permutations": 0},
+        | {"models": ["brought"], "n_neighbors": 2, "halves": 2, "permutations": 0},
         "heard": {"kind": "convexity", "title": "Heard", "dataset": "spoken", "n_neighbors": 3}
         | {"families": ["word", "speaker", "phoneme"], "triplets": ["judged"]}
-        | {"models": ["micro-hubert"], "bootstrap": 100, "permutations": 0},
+        | {"models": ["micro-hubert"], "halves": 2, "permutations": 0},
         "labelled": {"kind": "concepts", "title": "Labelled", "probing": ["spoken"], "top_k": 5}
         | {"models": ["micro-hubert"], "clip": "clap", "concept_set": "heard"}
         | {"categories": "data/kinds.json", "permutations": 20, "bootstrap": 100},

@@ -33,7 +33,7 @@ def convexity_values(
     over layers; differences in the last layer, with their paired intervals.
     """
     values: dict[str, object] = {macro_name(name, "models"): len(styles)}
-    for key in ("n_neighbors", "permutations", "bootstrap"):
+    for key in ("n_neighbors", "permutations", "halves"):
         values[macro_name(name, key)] = study[key]
     for model in styles:
         found: dict[str, object] = {}
