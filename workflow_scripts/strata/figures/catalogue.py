@@ -202,12 +202,13 @@ FIGURES |= {
         kinds=_PRUNING,
     ),
     "tradeoff": Entry(
-        "trained+cuts+cost",
+        "comparison+cost",
         "pruning.tradeoff",
         "pretraining",
         "Accuracy on unseen samples against compute, mean over seeds; grey, the first layers at "
-        "every depth with {level} intervals over seeds. Grey area: what comes before the first "
-        "layer and cannot be cut.",
+        "every depth with {level} intervals about new speakers (samples, where any may be tested) "
+        "and new seeds; of fewer than six speakers, about new samples of these. Grey area: what "
+        "comes before the first layer and cannot be cut.",
         kinds=_PRUNING,
     ),
     "curves": Entry(
@@ -215,17 +216,19 @@ FIGURES |= {
         "pruning.curves",
         "pretraining",
         "Validation accuracy by epoch of fine-tuning, mean over seeds. Bands are {level} intervals "
-        "over seeds, for all layers and for the convexity cut; a training that stopped early keeps "
-        "its last value.",
+        "over seeds, of these samples, for all layers and for the convexity cut; a training that "
+        "stopped early keeps its last value.",
         kinds=_PRUNING,
     ),
     "differences": Entry(
         "comparison",
         "pruning.differences",
         "pretraining",
-        "Accuracy of the convexity cut less that of other choices of layers, paired by seed, with "
-        "{level} intervals; all, over models and tasks. Criteria from every second to CKA keep as "
-        "many layers as the convexity cut.",
+        "Accuracy of the convexity cut less that of other choices of layers, paired by seed and "
+        "sample, with {level} intervals about new speakers (samples, where any may be tested) and "
+        "new seeds; of fewer than six speakers, about new samples of these. All, over models and "
+        "tasks; hollow, without an interval. Criteria from every second to CKA keep as many layers "
+        "as the convexity cut.",
         kinds=_PRUNING,
     ),
     "layers": Entry(
@@ -241,7 +244,7 @@ FIGURES |= {
         "pruning.cost",
         "pretraining",
         "What a classifier costs at every depth. Dashed: what comes before the first layer. Times "
-        "are medians with quartiles, on the machine that made this paper.",
+        "are medians with quartiles of repeats, on the machine that made this paper.",
         kinds=_PRUNING,
     ),
 }
