@@ -20,10 +20,11 @@ from strata.pruning import (
     random_layers,
 )
 from strata.pruning.comparison import compare_cuts, pareto_front, runs_by_criterion, tradeoff_points
+from strata.pruning.crossed import crossed_interval
 from strata.pruning.cuts import choose_cuts, cuts_of
 from strata.pruning.kept import CUT, kept_text
 from strata.pruning.similarity import LayerSimilarities, similarity_measures
-from strata.stats import paired_test, t_interval
+from strata.stats import t_interval
 
 prepare_imports()
 
@@ -375,10 +376,71 @@ def test_intervals_over_seeds_are_students():
     assert np.isnan(t_interval(values[:1]).low)
 
 
-def test_signs_are_flipped_exactly_where_they_are_few():
-    values = np.array([0.1, 0.2, 0.15, 0.3, -0.01])
-    flips = np.array(list(itertools.product([1, -1], repeat=5)))
-    means = (flips * values).mean(axis=1)
-    expected = (np.abs(means) >= values.mean() - 1e-12).mean()
-    assert paired_test(values) == pytest.approx(expected)
-    assert paired_test(np.zeros(4)) == 1.0
+# --- seeds and samples crossed --------------------------------------------------------------------
+
+
+def test_the_variance_of_crossed_effects_is_that_of_their_mean_squares():
+    """Searle, Casella & McCulloch 1992: one sample a speaker is the two-way table of a textbook."""
+    from scipy import stats
+
+    values = np.random.default_rng(0).normal(size=(4, 9)) + np.arange(9) + np.arange(4)[:, None]
+    residuals = values - values.mean()
+    columns, rows = residuals.mean(axis=0), residuals.mean(axis=1)
+    both = ((residuals - columns - rows[:, None]) ** 2).sum() / (3 * 8)
+    squares = 4 * (columns**2).sum() / 8, 9 * (rows**2).sum() / 3, both
+    variance = (squares[0] + squares[1] - both) / 36
+    cautious = squares[1] * 5 / 3
+    degrees = (36 * variance) ** 2 / (squares[0] ** 2 / 8 + cautious**2 / 3 + both**2 / 24)
+    degrees = max(degrees, 3)
+    half = stats.t.ppf(0.975, degrees) * np.sqrt(variance)
+    found = crossed_interval(values)
+    assert found.about == "samples and seeds"
+    assert (found.low, found.high) == pytest.approx((values.mean() - half, values.mean() + half))
+    expected = 2 * stats.t.sf(values.mean() / np.sqrt(variance), degrees)
+    assert found.p_value == pytest.approx(expected)
+    again = crossed_interval(np.repeat(values, 3, axis=1), np.repeat(np.arange(9), 3))
+    assert again[:4] == pytest.approx(found[:4]) and again.about == "speakers and seeds"
+
+
+def test_of_few_speakers_an_interval_is_about_their_own_clips():
+    draw = np.random.default_rng(1)
+    values = np.concatenate([draw.random((3, 30)) < 0.5, draw.random((3, 30)) < 0.9], axis=1)
+    speakers = np.repeat(["a", "b"], 30)
+    found = crossed_interval(values, speakers, share=True)
+    assert found.about == "samples and seeds, of these speakers"
+    alone = crossed_interval(values[:1], speakers)
+    # Each speaker is half of it, with the variance of the mean of 30 clips: a textbook's strata.
+    error = np.sqrt(sum(np.var(part, ddof=1) / 30 / 4 for part in (values[0, :30], values[0, 30:])))
+    assert alone.high - alone.value == pytest.approx(2.0017174841 * error)
+    assert alone.about == "samples, of this training and of these speakers"
+    many = crossed_interval(values[:1], np.arange(60) // 6)
+    assert many.about == "speakers, of this training"
+    sums = (values[0] - values[0].mean()).reshape(10, 6).sum(axis=1)
+    half = 2.2621571628 * np.sqrt((sums**2).sum() * 10 / 9) / 60
+    assert many.high - many.value == pytest.approx(half)
+
+
+def test_what_does_not_vary_has_no_interval():
+    same = crossed_interval(np.zeros((3, 20)))
+    assert np.isnan(same.low) and same.p_value == 1
+    right = crossed_interval(np.ones((3, 20)), share=True)
+    assert np.isnan(right.low) and right.value == 1
+    single = crossed_interval(np.random.default_rng(0).random((3, 5)), list("aabbc"))
+    assert np.isnan(single.low) and np.isnan(single.p_value)  # of c there is one clip
+
+
+@pytest.mark.parametrize(
+    ("speakers", "seeds", "least", "most"), [(6, 5, 0.9, 1), (40, 3, 0.9, 0.99), (2, 3, 0.9, 1)]
+)
+def test_intervals_about_speakers_and_seeds_cover(speakers, seeds, least, most):
+    """Speakers, seeds and clips drawn anew; of two speakers, clips and seeds alone."""
+    draw, covered = np.random.default_rng(3), 0
+    place = np.repeat(np.arange(speakers), 10)
+    for _ in range(200):
+        of_speakers = 0.1 * (draw.normal(size=speakers) if speakers > 2 else np.array([1, -1]))
+        of_seeds = 0.05 * draw.normal(size=(seeds, 1))
+        clips = 0.3 * draw.normal(size=len(place))
+        values = of_speakers[place] + of_seeds + clips + 0.3 * draw.normal(size=(seeds, len(place)))
+        found = crossed_interval(values, place)
+        covered += found.low <= 0 <= found.high
+    assert least <= covered / 200 <= most
