@@ -277,6 +277,20 @@ def test_differences_are_paired_by_seed_and_sample(cuts):
     assert alone["about"].eq("samples and seeds").all()
 
 
+def test_no_order_of_answers_matters(cuts):
+    draw = np.random.default_rng(0)
+    answers = answers_table(cuts, lambda kept, seed: draw.random(N) < 0.6)
+    trained = trained_table(cuts, lambda kept, seed, split: 0.6)
+    table = compare_cuts(cuts, trained, answers, seed=0)
+    mixed = answers.sample(frac=1, random_state=1)
+    mixed["sample"] = 1000 - mixed["sample"]  # another order of the manifest
+    again = compare_cuts(cuts, trained.sample(frac=1, random_state=2), mixed, seed=0)
+    keys = ["metric", "concept", "layers", "model"]
+    pd.testing.assert_frame_equal(
+        table.sort_values(keys, ignore_index=True), again.sort_values(keys, ignore_index=True)
+    )
+
+
 def test_answers_that_are_missing_are_told(cuts):
     answers = answers_table(cuts, lambda kept, seed: first_right(0.5)).iloc[:-1]
     trained = trained_table(cuts, lambda kept, seed, split: 0.5)
@@ -389,7 +403,7 @@ def test_the_variance_of_crossed_effects_is_that_of_their_mean_squares():
     both = ((residuals - columns - rows[:, None]) ** 2).sum() / (3 * 8)
     squares = 4 * (columns**2).sum() / 8, 9 * (rows**2).sum() / 3, both
     variance = (squares[0] + squares[1] - both) / 36
-    cautious = squares[1] * 5 / 3
+    cautious = squares[1] * np.sqrt(5 / 3)
     degrees = (36 * variance) ** 2 / (squares[0] ** 2 / 8 + cautious**2 / 3 + both**2 / 24)
     degrees = max(degrees, 3)
     half = stats.t.ppf(0.975, degrees) * np.sqrt(variance)

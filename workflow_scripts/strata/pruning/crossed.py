@@ -12,8 +12,9 @@ samples (Bell & McCaffrey 2002); V_seeds that over 1 - 1 / S; and V_both has res
 means of cluster and of seed, so that the whole is unbiased for crossed random effects of equal
 size (Searle, Casella & McCulloch 1992, chapter 4). It is not let fall below V_both. Degrees of
 freedom are Satterthwaite's (1946), no fewer than the least of those of its parts; in them V_seeds
-counts (S + 1) / (S - 1) times: of three seeds it often comes out small by chance, which would hide
-that it has few degrees (intervals of 200 speakers would cover 89 to 93 % rather than 95).
+counts sqrt((S + 1) / (S - 1)) times, by which an estimate of S - 1 degrees spreads around what it
+estimates (root mean square): of three seeds it often comes out small by chance, which would hide
+how few degrees it has, and intervals of 200 speakers would cover 89 to 94 %.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ def crossed_interval(
       of 3 to 5 they cover 99 % and more rather than 95 (`benchmarks/coverage.py`);
     - each with "of this training" instead of the seeds, where there is but one.
 
-    Where seeds hardly matter, intervals of up to 10 speakers and three seeds are too wide, those of
-    differences above all: they cover 97 to 99 %. There is none (NaN) where nothing varies, for a
+    Where seeds hardly matter, those of three are too wide with up to 10 speakers (or 20 samples),
+    those of differences above all: they cover 98 % and more. There is none (NaN) where nothing varies, for a
     share of 0 or 1, and where a cluster of so few has one sample. The p-value is of Student's t, as
     the interval; 1 where all `values` are 0.
     """
@@ -109,7 +110,7 @@ def _variance(values: np.ndarray, units: np.ndarray, strata: np.ndarray) -> tupl
     of_seeds = float((seeds**2).sum()) * n / (n - 1)
     of_both = float((both**2 / (1 - held)).sum()) * n / (n - 1)
     whole = max(of_units + of_seeds - of_both, of_both)
-    cautious = of_seeds * (n + 1) / (n - 1)
+    cautious = of_seeds * np.sqrt((n + 1) / (n - 1))
     parts = (of_units, free), (cautious, n - 1), (of_both, (n - 1) * free)
     spread = sum(part**2 / degrees for part, degrees in parts)
     return whole, max(whole**2 / spread, min(free, n - 1)) if spread > 0 else np.nan
