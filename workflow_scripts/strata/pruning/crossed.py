@@ -60,9 +60,9 @@ def crossed_interval(
     - each with "of this training" instead of the seeds, where there is but one.
 
     Where seeds hardly matter, those of three are too wide with up to 10 speakers (or 20 samples),
-    those of differences above all: they cover 98 % and more. There is none (NaN) where nothing varies, for a
-    share of 0 or 1, and where a cluster of so few has one sample. The p-value is of Student's t, as
-    the interval; 1 where all `values` are 0.
+    those of differences above all: they cover 98 % and more. There is none (NaN) where nothing
+    varies, for a share of 0 or 1, and where a cluster of so few has one sample. The p-value is of
+    Student's t, as the interval; 1 where all `values` are 0.
     """
     values = np.atleast_2d(np.asarray(values, dtype=float))
     value, plural = float(values.mean()), f"{cluster}s"
