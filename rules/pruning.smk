@@ -69,6 +69,7 @@ rule compare_layers:
 rule choose_cuts:
     input:
         convexity="results/measures/{study}/selection/{model}.parquet",
+        deviates="results/measures/{study}/deviates/selection/{model}.parquet",
         similarity="results/measures/{study}/similarity/{model}.parquet",
     output:
         "results/measures/{study}/cuts/{model}.parquet",
@@ -97,6 +98,7 @@ rule finetune_cuts:
         model=model_files(lambda wildcards: wildcards.model),
     output:
         "results/measures/{study}/trained/{model}.{task}.{seed}.parquet",
+        answers="results/measures/{study}/answers/{model}.{task}.{seed}.parquet",
     log:
         "results/logs/measures/{study}/trained/{model}.{task}.{seed}.log",
     wildcard_constraints:
@@ -130,6 +132,11 @@ rule compare_cuts:
     input:
         cuts=lambda wildcards: tables_of(wildcards.study, "cuts"),
         trained=lambda wildcards: tables_of(wildcards.study, "trained"),
+        # One for each training, named as its measures are.
+        answers=lambda wildcards: [
+            path.replace("/trained/", "/answers/")
+            for path in tables_of(wildcards.study, "trained")
+        ],
     output:
         "results/measures/{study}/comparison/all.parquet",
     log:

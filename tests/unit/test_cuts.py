@@ -20,10 +20,11 @@ from strata.pruning import (
     random_layers,
 )
 from strata.pruning.comparison import compare_cuts, pareto_front, runs_by_criterion, tradeoff_points
+from strata.pruning.crossed import crossed_interval
 from strata.pruning.cuts import choose_cuts, cuts_of
 from strata.pruning.kept import CUT, kept_text
 from strata.pruning.similarity import LayerSimilarities, similarity_measures
-from strata.stats import paired_test, t_interval
+from strata.stats import t_interval
 
 prepare_imports()
 
@@ -37,8 +38,9 @@ def test_the_cut_is_behind_the_most_convex_layer():
 
 
 def test_one_standard_error_takes_the_first_layer_that_is_as_good():
-    scores, errors = [0.5, 0.84, 0.9, 0.88], [0.01, 0.01, 0.07, 0.01]
-    assert convexity_cut(scores, "one_standard_error", errors) == 2
+    scores, errors = [0.5, 0.84, 0.9, 0.88], [0.01, 0.01, 0.0, 0.01]
+    assert convexity_cut(scores, "one_standard_error", [0.01, 0.07, 0.0, 0.01]) == 2
+    assert convexity_cut(scores, "one_standard_error", errors) == 3
     assert convexity_cut(scores, "one_standard_error", [0.01] * 4) == 3
 
 
@@ -125,6 +127,48 @@ def convexity_table(scores, width=0.02, model="m"):
     )
 
 
+def deviates_table(values, model="m"):
+    """Deviates (splits, layers) of the convexity of words as the tidy table on disk."""
+    split, layer = np.indices(np.shape(values))
+    place = {"model": model, "dataset": "d", "concept": None, "metric": "graph_convexity"}
+    table = pd.DataFrame({"split": split.ravel(), "layer_index": layer.ravel()}).assign(**place)
+    table["layer"] = [f"layers.{i}" for i in table["layer_index"]]
+    return table.assign(value=np.ravel(values), family="word", block=1, seed=0)
+
+
+def cuts_by(convexity, deviates, task="word"):
+    """Number of layers kept by each rule with these deviates (splits, layers)."""
+    similarity = similarity_table(len(convexity))
+    table = deviates_table(deviates)
+    table = table[table["value"].notna()]
+    options = {"seeds": [0], "penalty": 0.1, "deviates": table}
+    return choose_cuts(convexity, similarity, [task], **options).set_index("metric")["value"]
+
+
+def test_within_one_standard_error_is_asked_of_the_difference():
+    """What is luck of the samples is common to all layers, and says nothing of which is better."""
+    table = convexity_table([0.5, 0.84, 0.9, 0.88])
+    common = np.array([0.1, -0.1, 0.12, -0.08])[:, None] * np.ones(4)
+    own = np.zeros((4, 4))
+    own[:, 1] = [0.07, -0.07, 0.07, -0.07]
+    assert cuts_by(table, common)["one_standard_error"] == 3
+    assert cuts_by(table, common + own)["one_standard_error"] == 2
+    assert cuts_by(table, common + 0.8 * own)["one_standard_error"] == 3  # 0.056 is less than 0.06
+
+
+def test_without_deviates_the_cut_is_the_most_convex():
+    table = convexity_table([0.5, 0.84, 0.9, 0.88])
+    spread = np.random.default_rng(0).normal(size=(4, 4))
+    assert cuts_by(table, spread)["one_standard_error"] == 1
+    missing = spread.copy()
+    missing[:, 2] = np.nan  # the most convex one
+    assert cuts_by(table, missing)["one_standard_error"] == 3
+    missing = spread.copy()
+    missing[:, 0] = np.nan
+    assert cuts_by(table, missing)["one_standard_error"] == 2
+    assert cuts_by(table, np.full((4, 4), np.nan))["one_standard_error"] == 3
+
+
 def similarity_table(n, model="m"):
     draw = np.random.default_rng(0)
     found = LayerSimilarities(
@@ -137,7 +181,7 @@ def similarity_table(n, model="m"):
 @pytest.fixture
 def cuts():
     scores = [0.2, 0.4, 0.7, 0.695, 0.5, 0.3]
-    options = {"seeds": range(4), "penalty": 0.1}
+    options = {"seeds": range(4), "penalty": 0.1, "deviates": deviates_table(np.zeros((3, 6)))}
     return choose_cuts(convexity_table(scores), similarity_table(6), ["word"], **options)
 
 
@@ -160,40 +204,101 @@ def test_no_layers_are_trained_twice(cuts):
 
 def test_a_task_whose_convexity_was_not_measured_is_told():
     with pytest.raises(StrataError, match="no convexity of 'speaker'"):
-        choose_cuts(
-            convexity_table([0.1, 0.2]), similarity_table(2), ["speaker"], seeds=[0], penalty=0.1
-        )
+        cuts_by(convexity_table([0.1, 0.2]), np.zeros((3, 2)), task="speaker")
+
+
+N = 40  # samples of the test split, of 8 speakers
+
+
+def place_of(kept, seed):
+    place = {"model": "m", "dataset": "d", "family": "word", "kept": kept_text(kept), "seed": seed}
+    return place | {"layer": "x", "layer_index": kept[-1], "concept": None}
 
 
 def trained_table(cuts, accuracy):
     """Accuracies of every cut by `accuracy(kept, seed, split)`."""
     rows = [
-        {"model": "m", "dataset": "d", "layer": "x", "layer_index": kept[-1], "concept": None}
-        | {"family": "word", "metric": f"{split}_accuracy", "kept": kept_text(kept), "seed": seed}
-        | {"value": accuracy(kept, seed, split), "low": np.nan, "high": np.nan, "n": 100}
+        place_of(kept, seed) | {"metric": f"{split}_accuracy", "n": N}
+        | {"value": accuracy(kept, seed, split), "low": np.nan, "high": np.nan}
         for seed in range(4)
         for kept in cuts_of(cuts, "word", seed)
         for split in ("test", "validation")
-    ]
+    ]  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def test_differences_are_paired_by_seed(cuts):
-    """A seed's luck is common to all cuts, and leaves their differences alone."""
-    luck = [0.0, 0.1, -0.1, 0.05]
+def answers_table(cuts, right, apart="speaker", speakers=8):
+    """Answers of every cut by `right(kept, seed)` (samples)."""
+    parts = []
+    for seed in range(4):
+        for kept in cuts_of(cuts, "word", seed):
+            own = pd.DataFrame({"sample": np.arange(N), "right": np.asarray(right(kept, seed))})
+            own["cluster"] = own["sample"] % speakers if apart else own["sample"]
+            parts.append(own.assign(**place_of(kept, seed), apart=apart))
+    table = pd.concat(parts, ignore_index=True)
+    return table.astype({"cluster": str, "right": bool})
 
-    def accuracy(kept, seed, split):
-        return 0.5 + luck[seed] + 0.01 * (kept == (0, 1, 2)) + 0.001 * len(kept)
 
-    table = compare_cuts(cuts, trained_table(cuts, accuracy), seed=0)
-    rows = table[(table["metric"] == "difference") & (table["model"] == "m")]
-    full = rows[rows["concept"] == "full"].iloc[0]
-    assert full["value"] == pytest.approx(0.01 - 0.003)
-    assert full["high"] - full["low"] < 1e-9
-    every = rows[rows["concept"] == "every_second"].iloc[0]
-    assert every["value"] == pytest.approx(0.01) and every["p_value"] == pytest.approx(2 / 16)
-    spread = table[(table["metric"] == "accuracy") & (table["concept"] == "full")].iloc[0]
-    assert spread["high"] - spread["low"] > 0.2
+def compared(cuts, right, **more):
+    """The comparison of cuts that answer so."""
+    answers = answers_table(cuts, right, **more)
+    scores = answers.groupby(["kept", "seed"])["right"].mean()
+    trained = trained_table(cuts, lambda kept, seed, split: scores[kept_text(kept), seed])
+    return compare_cuts(cuts, trained, answers, seed=0)
+
+
+def first_right(share):
+    return np.arange(N) < round(share * N)
+
+
+def test_differences_are_paired_by_seed_and_sample(cuts):
+    """A seed's luck, and what is hard, is common to all cuts, and leaves differences alone."""
+
+    def right(kept, seed):
+        hard = np.random.default_rng(seed).permutation(N) < 12 + 2 * seed
+        return ~hard & ~((kept == tuple(range(6))) & (np.arange(N) % 20 == 0))
+
+    table = compared(cuts, right)
+    rows = table[(table["metric"] == "difference") & (table["model"] == "m")].set_index("concept")
+    every = rows.loc["every_second"]
+    assert (every["value"], every["p_value"], every["n"]) == (0, 1, 4) and np.isnan(every["low"])
+    full = rows.loc["full"]
+    means = table[table["metric"] == "accuracy"].set_index("concept")
+    assert full["value"] == pytest.approx(means.loc[CUT, "value"] - means.loc["full", "value"])
+    width = means["high"] - means["low"]
+    assert 0 < full["high"] - full["low"] < width["full"] / 2
+    assert means["about"].eq("speakers and seeds").all()
+    depths = table[table["metric"] == "depth_accuracy"]
+    assert depths["layers"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert depths["value"].iloc[5] == means.loc["full", "value"]
+    few = compared(cuts, right, speakers=2)
+    assert few["about"].eq("samples and seeds, of these speakers").all()
+    alone = compared(cuts, right, apart=None)
+    assert alone["about"].eq("samples and seeds").all()
+
+
+def test_no_order_of_answers_matters(cuts):
+    draw = np.random.default_rng(0)
+    answers = answers_table(cuts, lambda kept, seed: draw.random(N) < 0.6)
+    trained = trained_table(cuts, lambda kept, seed, split: 0.6)
+    table = compare_cuts(cuts, trained, answers, seed=0)
+    mixed = answers.sample(frac=1, random_state=1)
+    mixed["sample"] = 1000 - mixed["sample"]  # another order of the manifest
+    again = compare_cuts(cuts, trained.sample(frac=1, random_state=2), mixed, seed=0)
+    keys = ["metric", "concept", "layers", "model"]
+    pd.testing.assert_frame_equal(
+        table.sort_values(keys, ignore_index=True), again.sort_values(keys, ignore_index=True)
+    )
+
+
+def test_answers_that_are_missing_are_told(cuts):
+    answers = answers_table(cuts, lambda kept, seed: first_right(0.5)).iloc[:-1]
+    trained = trained_table(cuts, lambda kept, seed, split: 0.5)
+    message = "m on 'word' with layers 0 1 2 3 4 5 and seed 3 has none to some samples"
+    with pytest.raises(StrataError, match=message):
+        compare_cuts(cuts, trained, answers, seed=0)
+    with pytest.raises(StrataError, match="none of m on 'word'"):
+        compare_cuts(cuts, trained, answers.iloc[:0], seed=0)
 
 
 def test_the_oracle_does_not_see_the_test_split(cuts):
@@ -215,41 +320,48 @@ def test_seeds_with_the_same_layers_are_counted(cuts):
     cuts = cuts.copy()
     cuts.loc[(cuts["metric"] == "random") & (cuts["seed"] == 1), "kept"] = "0 1 2"
     draw = np.random.default_rng(0)
-    values = {}
-
-    def accuracy(kept, seed, split):
-        return values.setdefault((kept, seed, split), draw.random())
-
-    table = compare_cuts(cuts, trained_table(cuts, accuracy), seed=0)
+    table = compared(cuts, lambda kept, seed: draw.random(N) < 0.5)
     rows = table[(table["metric"] == "difference") & (table["concept"] == "random")]
     assert rows.loc[rows["model"] == "m", "same"].item() == 1
     assert not (table["model"] == "all").any()  # of one model there is nothing to pool
 
 
-def test_over_models_each_counts_once_however_many_seeds_it_has(cuts):
-    gains = {"a": 0.01, "b": 0.02, "c": 0.06}
+def over_models(cuts, apart_of):
+    """The comparison of three models, the cut of which is right oftener."""
+    gains = {"a": 0.05, "b": 0.1, "c": 0.3}
+    answers, trained = [], []
+    for name, gain in gains.items():
+        draw = np.random.default_rng(len(answers))
 
-    def trained(name):
-        def accuracy(kept, seed, split):
-            return 0.5 + gains[name] * (kept == (0, 1, 2))
+        def right(kept, seed, gain=gain, draw=draw):
+            return draw.random(N) < 0.4 + gain * (kept == (0, 1, 2))
 
-        return trained_table(cuts, accuracy).assign(model=name)
-
+        answers.append(answers_table(cuts, right, apart=apart_of[name]).assign(model=name))
+        table = trained_table(cuts, lambda kept, seed, split: 0.5)
+        trained.append(table.assign(model=name))
     all_cuts = pd.concat([cuts.assign(model=name) for name in gains])
-    table = compare_cuts(all_cuts, pd.concat(map(trained, gains)), seed=0)
-    row = table[(table["model"] == "all") & (table["concept"] == "every_second")].iloc[0]
-    assert row["n"] == 3 and row["value"] == pytest.approx(0.03)
-    assert row["p_value"] == pytest.approx(2 / 8)
-    low, high = t_interval(np.array(list(gains.values())))[1:]
-    assert (row["low"], row["high"]) == pytest.approx((low, high))
+    return compare_cuts(all_cuts, pd.concat(trained), pd.concat(answers), seed=0)
+
+
+def test_over_models_that_answer_the_same_samples_there_is_an_interval(cuts):
+    table = over_models(cuts, dict.fromkeys("abc", "speaker"))
+    rows = table[(table["metric"] == "difference") & (table["concept"] == "every_second")]
+    row, single = rows.iloc[-1], rows.iloc[:-1]
+    assert row["model"] == "all" and row["n"] == 3
+    assert row["value"] == pytest.approx(single["value"].mean())
+    assert row["low"] < row["value"] < row["high"] and row["p_value"] <= row["p_adjusted"]
+    assert row["about"] == "speakers and seeds, of these models and tasks"
+    mixed = over_models(cuts, {"a": "speaker", "b": "speaker", "c": None})
+    row = mixed[(mixed["model"] == "all") & (mixed["concept"] == "every_second")].iloc[0]
+    assert np.isnan(row[["low", "high", "p_value", "p_adjusted"]].astype(float)).all()
 
 
 def test_points_of_the_tradeoff_know_their_price(cuts):
-    trained = trained_table(cuts, lambda kept, seed, split: 0.5)
+    table = compared(cuts, lambda kept, seed: first_right(0.5))
     costs = pd.DataFrame({"model": "m", "layer_index": range(6), "metric": "macs"})
     costs["layer"] = [f"layers.{i}" for i in range(6)]
     costs["value"] = 10.0 * (costs["layer_index"] + 1)
-    points = tradeoff_points(cuts, trained, costs)
+    points = tradeoff_points(table, costs)
     prefix = points[points["criterion"] == "prefix"].sort_values("layers")
     assert prefix["macs"].tolist() == [10, 20, 30, 40, 50, 60]
     assert points.loc[points["criterion"] == "cka", "macs"].item() == 30
@@ -278,10 +390,71 @@ def test_intervals_over_seeds_are_students():
     assert np.isnan(t_interval(values[:1]).low)
 
 
-def test_signs_are_flipped_exactly_where_they_are_few():
-    values = np.array([0.1, 0.2, 0.15, 0.3, -0.01])
-    flips = np.array(list(itertools.product([1, -1], repeat=5)))
-    means = (flips * values).mean(axis=1)
-    expected = (np.abs(means) >= values.mean() - 1e-12).mean()
-    assert paired_test(values) == pytest.approx(expected)
-    assert paired_test(np.zeros(4)) == 1.0
+# --- seeds and samples crossed --------------------------------------------------------------------
+
+
+def test_the_variance_of_crossed_effects_is_that_of_their_mean_squares():
+    """Searle, Casella & McCulloch 1992: one sample a speaker is the two-way table of a textbook."""
+    from scipy import stats
+
+    values = np.random.default_rng(0).normal(size=(4, 9)) + np.arange(9) + np.arange(4)[:, None]
+    residuals = values - values.mean()
+    columns, rows = residuals.mean(axis=0), residuals.mean(axis=1)
+    both = ((residuals - columns - rows[:, None]) ** 2).sum() / (3 * 8)
+    squares = 4 * (columns**2).sum() / 8, 9 * (rows**2).sum() / 3, both
+    variance = (squares[0] + squares[1] - both) / 36
+    cautious = squares[1] * np.sqrt(5 / 3)
+    degrees = (36 * variance) ** 2 / (squares[0] ** 2 / 8 + cautious**2 / 3 + both**2 / 24)
+    degrees = max(degrees, 3)
+    half = stats.t.ppf(0.975, degrees) * np.sqrt(variance)
+    found = crossed_interval(values)
+    assert found.about == "samples and seeds"
+    assert (found.low, found.high) == pytest.approx((values.mean() - half, values.mean() + half))
+    expected = 2 * stats.t.sf(values.mean() / np.sqrt(variance), degrees)
+    assert found.p_value == pytest.approx(expected)
+    again = crossed_interval(np.repeat(values, 3, axis=1), np.repeat(np.arange(9), 3))
+    assert again[:4] == pytest.approx(found[:4]) and again.about == "speakers and seeds"
+
+
+def test_of_few_speakers_an_interval_is_about_their_own_clips():
+    draw = np.random.default_rng(1)
+    values = np.concatenate([draw.random((3, 30)) < 0.5, draw.random((3, 30)) < 0.9], axis=1)
+    speakers = np.repeat(["a", "b"], 30)
+    found = crossed_interval(values, speakers, share=True)
+    assert found.about == "samples and seeds, of these speakers"
+    alone = crossed_interval(values[:1], speakers)
+    # Each speaker is half of it, with the variance of the mean of 30 clips: a textbook's strata.
+    error = np.sqrt(sum(np.var(part, ddof=1) / 30 / 4 for part in (values[0, :30], values[0, 30:])))
+    assert alone.high - alone.value == pytest.approx(2.0017174841 * error)
+    assert alone.about == "samples, of this training and of these speakers"
+    many = crossed_interval(values[:1], np.arange(60) // 6)
+    assert many.about == "speakers, of this training"
+    sums = (values[0] - values[0].mean()).reshape(10, 6).sum(axis=1)
+    half = 2.2621571628 * np.sqrt((sums**2).sum() * 10 / 9) / 60
+    assert many.high - many.value == pytest.approx(half)
+
+
+def test_what_does_not_vary_has_no_interval():
+    same = crossed_interval(np.zeros((3, 20)))
+    assert np.isnan(same.low) and same.p_value == 1
+    right = crossed_interval(np.ones((3, 20)), share=True)
+    assert np.isnan(right.low) and right.value == 1
+    single = crossed_interval(np.random.default_rng(0).random((3, 5)), list("aabbc"))
+    assert np.isnan(single.low) and np.isnan(single.p_value)  # of c there is one clip
+
+
+@pytest.mark.parametrize(
+    ("speakers", "seeds", "least", "most"), [(6, 5, 0.9, 1), (40, 3, 0.9, 0.99), (2, 3, 0.9, 1)]
+)
+def test_intervals_about_speakers_and_seeds_cover(speakers, seeds, least, most):
+    """Speakers, seeds and clips drawn anew; of two speakers, clips and seeds alone."""
+    draw, covered = np.random.default_rng(3), 0
+    place = np.repeat(np.arange(speakers), 10)
+    for _ in range(200):
+        of_speakers = 0.1 * (draw.normal(size=speakers) if speakers > 2 else np.array([1, -1]))
+        of_seeds = 0.05 * draw.normal(size=(seeds, 1))
+        clips = 0.3 * draw.normal(size=len(place))
+        values = of_speakers[place] + of_seeds + clips + 0.3 * draw.normal(size=(seeds, len(place)))
+        found = crossed_interval(values, place)
+        covered += found.low <= 0 <= found.high
+    assert least <= covered / 200 <= most

@@ -257,7 +257,7 @@ def run_cuts(model, spoken, folder, **more):
 
 
 def test_cuts_are_trained_and_scored_on_what_they_have_not_heard(model, spoken, tmp_path):
-    table = run_cuts(model, spoken, tmp_path)
+    table, answers = run_cuts(model, spoken, tmp_path)
     test = table[table["metric"] == "test_accuracy"]
     assert test["kept"].tolist() == ["0", "0 2"]
     assert test["n"].eq(len(task_of(spoken).rows["test"])).all()
@@ -266,6 +266,20 @@ def test_cuts_are_trained_and_scored_on_what_they_have_not_heard(model, spoken, 
     assert curve["epoch"].tolist() == [1, 2, 3]
     best = table[(table["metric"] == "validation_accuracy") & (table["kept"] == "0 2")]
     assert best["value"].item() == pytest.approx(curve["value"].max())
+    assert test["about"].eq("samples, of this training").all()
+    for kept, value in zip(test["kept"], test["value"], strict=True):
+        mine = answers[answers["kept"] == kept]
+        assert mine["sample"].tolist() == task_of(spoken).rows["test"].tolist()
+        assert mine["right"].mean() == value
+    assert answers["cluster"].tolist() == answers["sample"].astype(str).tolist()
+
+
+def test_clips_of_one_speaker_are_answered_together(model, spoken, tmp_path):
+    table, answers = run_cuts(model, spoken, tmp_path, apart="speaker")
+    speakers = spoken.manifest["speaker"].iloc[answers["sample"]]
+    assert answers["cluster"].tolist() == speakers.tolist()
+    test = table[table["metric"] == "test_accuracy"]
+    assert set(test["about"]) == {"samples, of this training and of these speakers"}  # two of them
 
 
 def test_a_killed_run_takes_up_what_it_has_finished(model, spoken, tmp_path, monkeypatch):
@@ -280,7 +294,8 @@ def test_a_killed_run_takes_up_what_it_has_finished(model, spoken, tmp_path, mon
     with pytest.raises(Killed):
         run_cuts(model, spoken, tmp_path / "two", log=log)
     again = run_cuts(model, spoken, tmp_path / "two")
-    pd.testing.assert_frame_equal(again, whole)
+    for one, other in zip(again, whole, strict=True):
+        pd.testing.assert_frame_equal(one, other)
 
 
 def test_other_settings_do_not_take_up_old_checkpoints(model, spoken, tmp_path):

@@ -3,6 +3,8 @@
 from job import job
 
 with job(snakemake):
+    import pandas as pd
+
     from strata.pruning.cuts import choose_cuts
     from strata.tables import read_measures, write_measures
 
@@ -11,6 +13,7 @@ with job(snakemake):
         read_measures(snakemake.input.convexity),
         read_measures(snakemake.input.similarity),
         params.tasks,
+        deviates=pd.read_parquet(snakemake.input.deviates),
         seeds=params.seeds,
         penalty=params.penalty,
         every_depth=params.every_depth,

@@ -20,7 +20,7 @@ with job(snakemake):
     dataset = open_dataset(Path(snakemake.input.manifest).parent)
     name, seed = dataset.info["name"], int(wildcards.seed)
     checkpoints = Path(params.checkpoints) / f"{wildcards.model}.{wildcards.task}.{seed}"
-    measures = finetune_cuts(
+    tuned = finetune_cuts(
         Path(snakemake.input.model[0]).parent,
         dataset,
         Task.of(dataset.manifest, wildcards.task, params.spec, params.split_seed, name),
@@ -31,6 +31,8 @@ with job(snakemake):
         device=params.device,
         context=params.context,
         embedding=params.embedding,
+        apart=params.spec.get("apart"),
     )
-    write_measures(measures, snakemake.output[0])
+    tuned.answers.to_parquet(snakemake.output.answers, index=False)
+    write_measures(tuned.measures, snakemake.output[0])
     shutil.rmtree(checkpoints)

@@ -186,26 +186,3 @@ def t_interval(values: np.ndarray, level: float = LEVEL) -> Estimate:
         return Estimate(mean, np.nan, np.nan)
     half = t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return Estimate(mean, float(mean - half), float(mean + half))
-
-
-def paired_test(differences: np.ndarray, permutations: int = 9999, seed: int = 0) -> float:
-    """Two-sided p-value of the mean of paired differences by flipping their signs.
-
-    All flips are tried where there are no more than `permutations`; n pairs cannot give less than
-    2 / 2^n. Raises StrataError when there are no differences.
-    """
-    from scipy.stats import permutation_test
-
-    differences = np.sort(np.asarray(differences, dtype=float))  # flips are drawn by place
-    if not len(differences):
-        raise StrataError("a paired test needs at least one difference")
-    if not np.any(differences) or len(differences) == 1:
-        return 1.0
-    found = permutation_test(
-        (differences,),
-        lambda sample, axis: sample.mean(axis=axis),
-        permutation_type="samples",
-        n_resamples=permutations,
-        rng=np.random.default_rng(seed),
-    )
-    return float(found.pvalue)

@@ -16,7 +16,7 @@ from strata.concepts.quadrants import BOTH, NEURONS, have_own_labels, quadrants
 from strata.dissect.annotation_ranks import Mask
 from strata.errors import StrataError
 from strata.intervals import deviate_interval, deviates
-from strata.stats import Estimate, bootstrap_interval, wilson_interval
+from strata.stats import Estimate, bootstrap_interval, wilson_interval, without_interval
 from strata.tables import blocks_passed
 
 STRONG_AUC = 0.75  # "names_any_factor_above": the neuron clearly tells what its label says
@@ -130,8 +130,9 @@ def score_truth(
     Returns
     -------
     The measure, with the similarity function as `concept` and the metrics names_best_factor (share
-    of neurons whose label names their best factor; Wilson interval), names_any_factor_above (whose
-    label names some factor with AUC of at least `STRONG_AUC`), mean_best_auc (bootstrap interval)
+    of neurons whose label names their best factor; Wilson interval, none where neurons compete for
+    concepts and it does not cover), names_any_factor_above (whose label names some factor with AUC
+    of at least `STRONG_AUC`), mean_best_auc (bootstrap interval)
     and chance (`chance_of_naming`); and the table of neurons behind it, with the AUC as `value` and
     the best factor as `concept`.
     """
@@ -161,9 +162,14 @@ def _summaries(
     part: pd.DataFrame, similarity: str, vocabulary: Mapping, bootstrap: int, seed: int
 ) -> list[dict]:
     strong = (part["label_auc"] >= STRONG_AUC).to_numpy()
+    named = {"names_best_factor": part["named"].to_numpy(), "names_any_factor_above": strong}
+    own = have_own_labels(similarity)
     summaries = {
-        "names_best_factor": wilson_interval(int(part["named"].sum()), len(part)),
-        "names_any_factor_above": wilson_interval(int(strong.sum()), len(part)),
+        metric: wilson_interval(int(hits.sum()), len(part))
+        if own
+        else without_interval(hits.mean())
+        for metric, hits in named.items()
+    } | {
         "mean_best_auc": bootstrap_interval(part["auc"].to_numpy(), n=bootstrap, seed=seed),
         "chance": Estimate(chance_of_naming(part, vocabulary), np.nan, np.nan),
     }

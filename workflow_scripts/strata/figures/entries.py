@@ -38,14 +38,14 @@ FIGURES = {
         "concepts.counts_by_layer",
         "pretraining",
         "Number of distinct concepts among the neurons above their layer's median score. Bands are "
-        "{level} intervals over new samples and neurons (of released labels, over neurons).",
+        "{level} intervals over neurons, given these samples.",
     ),
     "categories": Entry(
         "shares",
         "concepts.category_panels",
         "pretraining",
         "Share of the neurons above their layer's mean score whose label is in a category. Bands "
-        "are {level} intervals over new samples and neurons (of released labels, over neurons).",
+        "are {level} intervals over neurons, given these samples.",
     ),
     "areas": Entry(
         "shares",
@@ -72,7 +72,7 @@ FIGURES = {
         "finetuned.finetuned_counts",
         "finetuned",
         "Number of concepts before and after fine-tuning. Bands are {level} intervals "
-        "over new samples and neurons.",
+        "over neurons, given these samples.",
     ),
     "heatmap": Entry(
         "labels",
@@ -102,8 +102,9 @@ FIGURES = {
         "truth.truth_by_layer",
         "with_twins",
         "Share of neurons whose label names the planted factor that they tell best, by similarity "
-        "function. Bands are {level} intervals over new samples and neurons; chance deals out the "
-        "layer's labels at random.",
+        "function. Bands are {level} intervals over neurons, given these samples (none for soft "
+        "WPMI and WPMI, by which neurons compete for concepts); chance deals out the layer's "
+        "labels at random.",
         needs=("vocabulary",),
     ),
     "best_auc": Entry(
@@ -221,12 +222,13 @@ FIGURES |= {
         kinds=_PRUNING,
     ),
     "tradeoff": Entry(
-        "trained+cuts+cost",
+        "comparison+cost",
         "pruning.tradeoff",
         "pretraining",
         "Accuracy on unseen samples against compute, mean over seeds; grey, the first layers at "
-        "every depth with {level} intervals over seeds. Grey area: what comes before the first "
-        "layer and cannot be cut.",
+        "every depth with {level} intervals about new speakers (samples, where any may be tested) "
+        "and new seeds; of fewer than six speakers, about new samples of these. Grey area: what "
+        "comes before the first layer and cannot be cut.",
         kinds=_PRUNING,
     ),
     "curves": Entry(
@@ -234,17 +236,19 @@ FIGURES |= {
         "pruning.curves",
         "pretraining",
         "Validation accuracy by epoch of fine-tuning, mean over seeds. Bands are {level} intervals "
-        "over seeds, for all layers and for the convexity cut; a training that stopped early keeps "
-        "its last value.",
+        "over seeds, of these samples, for all layers and for the convexity cut; a training that "
+        "stopped early keeps its last value.",
         kinds=_PRUNING,
     ),
     "differences": Entry(
         "comparison",
         "pruning.differences",
         "pretraining",
-        "Accuracy of the convexity cut less that of other choices of layers, paired by seed, with "
-        "{level} intervals; all, over models and tasks. Criteria from every second to CKA keep as "
-        "many layers as the convexity cut.",
+        "Accuracy of the convexity cut less that of other choices of layers, paired by seed and "
+        "sample, with {level} intervals about new speakers (samples, where any may be tested) and "
+        "new seeds; of fewer than six speakers, about new samples of these. All, over models and "
+        "tasks; hollow, without an interval. Criteria from every second to CKA keep as many layers "
+        "as the convexity cut.",
         kinds=_PRUNING,
     ),
     "layers": Entry(
@@ -260,7 +264,7 @@ FIGURES |= {
         "pruning.cost",
         "pretraining",
         "What a classifier costs at every depth. Dashed: what comes before the first layer. Times "
-        "are medians with quartiles, on the machine that made this paper.",
+        "are medians with quartiles of repeats, on the machine that made this paper.",
         kinds=_PRUNING,
     ),
 }

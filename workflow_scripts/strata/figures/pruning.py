@@ -102,9 +102,7 @@ def convexity_with_cuts(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd
 @style.styled
 def tradeoff(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
     """Test accuracy against multiply-accumulates, a panel per model and task."""
-    trained = table[table["metric"].isin(["test_accuracy", "validation_accuracy"])]
-    cuts = table[table["metric"].isin([*CRITERIA, "prefix"])]
-    points = tradeoff_points(cuts, trained, table)
+    points = tradeoff_points(table, table)
     front = {
         row.model: row.value for row in table[table["metric"] == "front_end_macs"].itertuples()
     }
@@ -154,7 +152,11 @@ def _tradeoff_panel(ax: Axes, points: pd.DataFrame, front_end: float) -> None:
 
 @style.styled
 def curves(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
-    """Validation accuracy by epoch, mean over seeds, a panel per model and task."""
+    """Validation accuracy by epoch, mean over seeds, a panel per model and task.
+
+    The intervals are about new seeds and these samples alone (`about`): what each epoch answers to
+    each sample is not kept.
+    """
     cuts = table[table["metric"].isin(list(CRITERIA))]
     epochs = table[table["metric"] == "validation_curve"]
     keys = ["model", "family", "kept"]
@@ -170,7 +172,8 @@ def curves(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
     for (model, task, name, epoch), mine in grouped:
         found = t_interval(mine["value"].to_numpy())
         place = {"model": model, "family": task, "criterion": name, "epoch": int(epoch)}
-        rows.append(place | {"n": len(mine)} | found._asdict())
+        about = {"about": "seeds, of these samples"}
+        rows.append(place | {"n": len(mine)} | found._asdict() | about)
     data = pd.DataFrame(rows)
     pairs = _pairs(data, styles)
     columns = max(2, len(dict.fromkeys(model for model, _ in pairs)))
@@ -217,7 +220,10 @@ def _curve_panel(ax: Axes, rows: pd.DataFrame) -> None:
 
 @style.styled
 def differences(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
-    """Accuracy of the convexity cut less that of each other choice, paired by seed."""
+    """Accuracy of the convexity cut less that of each other choice, paired by seed and sample.
+
+    Hollow without a line: a difference without an interval.
+    """
     rows = table[table["metric"] == "difference"]
     names = [name for name in reversed(CRITERIA) if name in set(rows["concept"])]
     pairs = _pairs(rows[rows["model"] != "all"], styles)
@@ -240,7 +246,7 @@ def differences(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFra
         ax.set_title(label)
     figure.supxlabel("accuracy of the convexity cut less that of the other", fontsize=7)
     columns = ["model", "family", "concept", "value", "low", "high", "n", "same", "p_value"]
-    return figure, rows.reindex(columns=[*columns, "p_adjusted"]).reset_index(drop=True)
+    return figure, rows.reindex(columns=[*columns, "p_adjusted", "about"]).reset_index(drop=True)
 
 
 def _difference(ax: Axes, place: int, row: pd.Series, color: str) -> None:
@@ -249,7 +255,8 @@ def _difference(ax: Axes, place: int, row: pd.Series, color: str) -> None:
                     fontsize=5.5, color=style.GREY, va="center")  # fmt: skip
         return
     ax.plot([row["low"], row["high"]], [place, place], color=color, lw=1.2)
-    ax.plot(row["value"], place, marker="o", ms=3.5, color=color)
+    filled = None if np.isfinite(row["low"]) else "none"
+    ax.plot(row["value"], place, marker="o", ms=3.5, color=color, mfc=filled)
 
 
 @style.styled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import pandas as pd
@@ -100,7 +101,7 @@ def _task_values(name: str, measures: Mapping[str, pd.DataFrame]) -> dict[str, o
     epochs = measures["trained"][measures["trained"]["metric"] == "loss_curve"]
     for family, mine in epochs.groupby("family", sort=False):
         values[macro_name(name, family, "train n")] = int(mine["n"].iloc[0])
-    reached = tradeoff_points(cuts, measures["trained"], cost)
+    reached = tradeoff_points(measures["comparison"], cost)
     for row in reached[reached["criterion"] == "prefix"].itertuples():
         values |= _spread((name, row.model, row.family, "depth", str(row.layers)), row)
     rows = measures["comparison"]
@@ -110,8 +111,9 @@ def _task_values(name: str, measures: Mapping[str, pd.DataFrame]) -> dict[str, o
         if row.concept == "oracle":
             values[macro_name(*place, "layers")] = int(row.layers)
     for row in rows[(rows["metric"] == "difference") & (rows["model"] != "all")].itertuples():
-        values |= _spread((name, row.model, row.family, "over", row.concept), row, points)
-        values[macro_name(name, row.model, row.family, "over", row.concept, "p")] = row.p_value
+        place = (name, row.model, row.family, "over", row.concept)
+        values |= _spread(place, row, points)
+        values[macro_name(*place, "p")] = _or_dash(row.p_value)
     return values
 
 
@@ -121,12 +123,16 @@ def points(difference: float) -> Verbatim:
 
 
 def _spread(place: tuple[str, ...], row, shown: Callable = percent) -> dict[str, object]:
-    """A share (or a difference of shares) with its interval."""
+    """A share (or a difference of shares) with its interval; dashes where it has none."""
     return {
         macro_name(*place): shown(row.value),
-        macro_name(*place, "low"): shown(row.low),
-        macro_name(*place, "high"): shown(row.high),
+        macro_name(*place, "low"): _or_dash(row.low, shown),
+        macro_name(*place, "high"): _or_dash(row.high, shown),
     }
+
+
+def _or_dash(value: float, shown: Callable = float) -> object:
+    return shown(value) if math.isfinite(value) else Verbatim("--")
 
 
 def _difference_values(name: str, comparison: pd.DataFrame) -> dict[str, object]:
@@ -136,15 +142,16 @@ def _difference_values(name: str, comparison: pd.DataFrame) -> dict[str, object]
         place = (name, "over", row.concept)
         values |= _spread(place, row, points)
         values[macro_name(*place, "n")] = int(row.n)
-        values[macro_name(*place, "p")] = row.p_value
-        values[macro_name(*place, "adjusted p")] = row.p_adjusted
+        values[macro_name(*place, "p")] = _or_dash(row.p_value)
+        values[macro_name(*place, "adjusted p")] = _or_dash(row.p_adjusted)
     return values
 
 
 def pruning_table(measures: Mapping[str, pd.DataFrame], styles: Mapping[str, ModelStyle]) -> str:
     """The paper's table: layers kept, accuracy with all layers, with the cut and at the oracle's
-    depth (intervals over seeds), and what the cut saves; a row per model and task."""
-    points = tradeoff_points(measures["cuts"], measures["trained"], measures["cost"])
+    depth (with the intervals of `strata.pruning.comparison.compare_cuts`), and what the cut saves;
+    a row per model and task."""
+    points = tradeoff_points(measures["comparison"], measures["cost"])
     body = []
     for (model, task), mine in points.groupby(["model", "family"], sort=False):
         found = mine.set_index("criterion")
@@ -166,4 +173,4 @@ def pruning_table(measures: Mapping[str, pd.DataFrame], styles: Mapping[str, Mod
 
 def _accuracy(row: pd.Series) -> Verbatim:
     value, low, high = (f"{100 * row[key]:.1f}" for key in ("value", "low", "high"))
-    return Verbatim(f"{value} [{low}, {high}]")
+    return Verbatim(f"{value} [{low}, {high}]" if math.isfinite(row["low"]) else value)

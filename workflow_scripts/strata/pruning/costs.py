@@ -73,6 +73,9 @@ def timing_measures(
 ) -> pd.DataFrame:
     """Seconds at every depth, medians with quartiles (`low`, `high`); `embedding` as for cost.
 
+    The quartiles are of the repeats on this machine, as the column `about` says, and are no
+    interval of the median.
+
     Metrics: latency (a forward pass of one sample, over `repeats`) and epoch_seconds (an epoch of
     training as transformers alone would do it: `steps` steps of a batch are timed, the front end's
     forward pass included, and multiplied). Sounds have the median length of the first.
@@ -121,7 +124,9 @@ def _depths(model, embedding: bool) -> Iterator[tuple[int, dict]]:
 
 
 def _seconds(found, times: int) -> dict:
-    return {"value": found.median * times, "low": found.low * times, "high": found.high * times}
+    seconds = {"value": found.median, "low": found.low, "high": found.high}
+    scaled = {key: value * times for key, value in seconds.items()}
+    return scaled | {"about": "repeats on this machine (quartiles)"}
 
 
 def _finished_costs(rows: list[dict], source, dataset: Dataset, seed: int) -> pd.DataFrame:

@@ -36,10 +36,11 @@ def convexity_cut(
     rule
         "most_convex": the layer of the highest score, the first of several. "one_standard_error":
         the first layer within one standard error of the highest score (Breiman et al. 1984, rule
-        for pruning trees). "depth_penalised": the highest score less `penalty` times the share of
-        the layers that are kept.
+        for pruning trees), by the error of the difference of the two. "depth_penalised": the
+        highest score less `penalty` times the share of the layers that are kept.
     errors
-        Standard error of each score; needed by "one_standard_error" alone.
+        Standard error of each score's difference from the highest, of which it is 0 itself; needed
+        by "one_standard_error" alone.
     embedding
         Whether no layer may be kept: then the first score is about that, and 0 may be returned.
 
@@ -61,9 +62,12 @@ def convexity_cut(
     if rule != "one_standard_error":
         raise StrataError(f"cut: rule {rule!r} is unknown; use one of {', '.join(RULES)}")
     errors = np.asarray(errors if errors is not None else (), dtype=float)
-    if errors.shape != values.shape or not np.isfinite(errors[best]):
-        raise StrataError("cut: one_standard_error needs the standard error of each score")
-    return int(kept[np.argmax(values >= values[best] - errors[best])])
+    if errors.shape != values.shape or not np.isfinite(errors).all():
+        raise StrataError(
+            "cut: one_standard_error needs the standard error of each score's difference from the "
+            "highest"
+        )
+    return int(kept[np.argmax(values >= values[best] - errors)])
 
 
 def check_depth(n: int, keep: int) -> None:

@@ -28,6 +28,7 @@ def choose_cuts(
     similarity: pd.DataFrame,
     tasks: Sequence[str],
     *,
+    deviates: pd.DataFrame,
     seeds: Sequence[int],
     penalty: float,
     every_depth: bool = True,
@@ -40,17 +41,25 @@ def choose_cuts(
     depth of the convexity cut, of which random has a row for each seed. No layer may be kept where
     the convexity of the embedding was measured.
 
+    `deviates` are those of the convexity of new samples (`strata.intervals`): columns layer,
+    family, metric, split, value. The standard error of the rule of one is that of each layer's
+    difference from the most convex one, on the same halves: layers of a model are measured on the
+    same samples, and what is luck of these is common to them. A layer without deviates (few
+    samples, or a convexity next to 1) is never within one standard error; where the most convex
+    layer has none, the rule is that of the most convex layer.
+
     Raises StrataError for a task whose labels' convexity is not in the table, and for tables that
     are not about the same layers.
     """
     table = []
     for task in tasks:
         scores = _scores(convexity, task)
+        errors = _paired_errors(scores, deviates, task)
         names = scores["layer"].tolist()
         fewest = 0 if names[0] == EMBEDDING else 1
         n = _blocks(names, similarity)
         options = {"penalty": penalty, "embedding": fewest == 0}
-        options["errors"] = scores["error"].to_numpy()
+        options["errors"] = errors
         cuts = {
             rule: last_dropped(n, convexity_cut(scores["value"], rule, **options)) for rule in RULES
         }
@@ -76,18 +85,22 @@ def choose_cuts(
 
 
 def _scores(convexity: pd.DataFrame, task: str) -> pd.DataFrame:
-    """Convexity of a task's labels by layer, with its standard error (half the interval's width in
-    deviations)."""
-    from scipy.stats import norm
-
-    from strata.stats import LEVEL
-
+    """Convexity of a task's labels by layer."""
     chosen = (convexity["metric"] == "graph_convexity") & (convexity["family"] == task)
     rows = convexity[chosen].sort_values("layer_index")
     if rows.empty:
         raise StrataError(f"no convexity of {task!r}: it should be one of the study's families")
-    width = 2 * norm.ppf((1 + LEVEL) / 2)
-    return rows.assign(error=(rows["high"] - rows["low"]) / width)
+    return rows
+
+
+def _paired_errors(scores: pd.DataFrame, deviates: pd.DataFrame, task: str) -> np.ndarray:
+    """Standard error of each layer's difference from the most convex one: the root of the mean
+    square of the differences of their deviates; 0 where there are none of either."""
+    chosen = (deviates["metric"] == "graph_convexity") & (deviates["family"] == task)
+    wide = deviates[chosen].pivot(index="split", columns="layer", values="value")
+    found = wide.reindex(columns=scores["layer"]).to_numpy(dtype=float)
+    best = found[:, [int(np.argmax(scores["value"]))]]
+    return np.nan_to_num(np.sqrt(np.square(found - best).sum(axis=0) / max(1, len(found))))
 
 
 def _blocks(names: Sequence[str], similarity: pd.DataFrame) -> int:

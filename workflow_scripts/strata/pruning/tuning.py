@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ import pandas as pd
 from strata import __version__
 from strata.data.splits import Task
 from strata.pruning.criteria import Layers
+from strata.pruning.crossed import crossed_interval
 from strata.pruning.kept import cut_place, kept_text
 from strata.stats import wilson_interval, without_interval
 from strata.tables import EMBEDDING, check_measures
@@ -22,6 +23,21 @@ from strata.tables import EMBEDDING, check_measures
 if TYPE_CHECKING:
     from strata.data.manifest import Dataset
     from strata.models.training.tuning import Training
+
+
+_FORM = "answers"  # what the file of a finished cut holds; another form is another folder
+
+
+class Tuned(NamedTuple):
+    """What came of fine-tuning: measures, and what was answered to each sample of the test split.
+
+    `answers` has a row for each `kept` and `sample` (row of the manifest): whether it is `right`,
+    its `cluster` (the value of the column named in `apart`, or without one its own number); and
+    model, dataset, family and seed.
+    """
+
+    measures: pd.DataFrame
+    answers: pd.DataFrame
 
 
 def finetune_cuts(
@@ -36,15 +52,20 @@ def finetune_cuts(
     device: str = "cpu",
     context: str | None = None,
     embedding: bool = False,
+    apart: str | None = None,
     log: Callable[[str], None] = print,
-) -> pd.DataFrame:
+) -> Tuned:
     """Fine-tune every cut of the pretrained model in `source` on a task, all in the same way.
 
     The head's first weights, the order of the samples and all else that is random are the same for
     all cuts of a seed. Metrics, for each `kept`: test_accuracy, validation_accuracy (both of the
-    epoch that validated best; Wilson intervals), epochs (run), and by `epoch` (a further column, 0
+    epoch that validated best), epochs (run), and by `epoch` (a further column, 0
     for the others) validation_curve and loss_curve. `context` is what an encoder of sounds that was
     trained on clips of one length sees (`strata.models.front_ends`).
+
+    Intervals of the accuracies hold the training as it is; `about` says whom they speak of. With
+    `apart`, the column of the task no value of which is in two splits, they are about new values
+    of it (`strata.pruning.crossed`), otherwise about new samples (Wilson).
 
     `embedding` says whether tables of the model number the embedding among its layers.
     `checkpoints` is a folder: what was finished before a run was killed is taken from there, and
@@ -65,22 +86,34 @@ def finetune_cuts(
     folder = Path(checkpoints) / _digest(source, dataset, task, training, seed, context)
     folder.mkdir(parents=True, exist_ok=True)
     names = [*([EMBEDDING] if embedding else []), *find_layers(full)]
-    rows = []
+    clusters = _clusters(dataset, task, apart)
+    rows, answers = [], []
     for kept in cuts:
         done = folder / f"{kept_text(kept).replace(' ', '-')}.json"
         if not done.is_file():
             model, checkpoint = prune(full, kept).to(device), done.with_suffix(".pt")
             found = _finetune_cut(model, inputs, task, targets, training, seed, checkpoint, log)
-            log(f"layers {kept_text(kept)}: test accuracy {found['test']:.3f}")
+            log(f"layers {kept_text(kept)}: test accuracy {np.mean(found['test']):.3f}")
             part = done.with_suffix(".part")
             part.write_text(json.dumps(found))
             part.replace(done)
+        found = json.loads(done.read_text())
         place = cut_place(kept, names) | {"family": task.target, "kept": kept_text(kept)}
-        rows += _cut_rows(place, json.loads(done.read_text()), task)
-    table = pd.DataFrame(rows).assign(
-        model=source.name, dataset=dataset.info["name"], concept=None, seed=seed
-    )
-    return check_measures(table, f"fine-tuning of {source.name}")
+        rows += _cut_rows(place, found, task, clusters, apart)
+        own = {"kept": kept_text(kept), "sample": task.rows["test"], "cluster": clusters["test"]}
+        answers.append(pd.DataFrame(own | {"right": np.array(found["test"], dtype=bool)}))
+    place = {"model": source.name, "dataset": dataset.info["name"], "seed": seed}
+    table = pd.DataFrame(rows).assign(**place, concept=None)
+    given = pd.concat(answers, ignore_index=True).assign(**place, family=task.target, apart=apart)
+    return Tuned(check_measures(table, f"fine-tuning of {source.name}"), given)
+
+
+def _clusters(dataset: Dataset, task: Task, apart: str | None) -> dict[str, np.ndarray]:
+    """Of each split, the cluster of every sample as text: of its number where none is given."""
+    if apart is None:
+        return {split: rows.astype(str) for split, rows in task.rows.items()}
+    values = dataset.manifest[apart].to_numpy(dtype=str)
+    return {split: values[rows] for split, rows in task.rows.items()}
 
 
 def _digest(
@@ -94,13 +127,14 @@ def _digest(
     for file in files:
         found.update(file.read_bytes())
     rows = {split: chosen.tolist() for split, chosen in sorted(task.rows.items())}
-    settings = [__version__, task.target, rows, asdict(training), seed, context]
+    settings = [_FORM, __version__, task.target, rows, asdict(training), seed, context]
     found.update(json.dumps(settings, sort_keys=True, default=dict).encode())
     return found.hexdigest()[:16]
 
 
 def _finetune_cut(model, inputs, task, targets, training, seed, checkpoint, log) -> dict:
-    """Train one cut; returns its accuracies and, by epoch, validation accuracy and loss."""
+    """Train one cut; returns what it gets right (1 or 0 a sample) and, by epoch, validation
+    accuracy and loss."""
     from strata.models.training.tuning import train_classifier
 
     trained = train_classifier(
@@ -110,19 +144,26 @@ def _finetune_cut(model, inputs, task, targets, training, seed, checkpoint, log)
     history = trained.history
     losses = np.split(np.array(history.losses), history.steps[:-1])
     return {
-        "test": trained.accuracy["test"],
-        "validation": trained.accuracy["validation"],
+        "test": trained.right["test"].astype(int).tolist(),
+        "validation": trained.right["validation"].astype(int).tolist(),
         "curve": history.scores,
         "losses": [float(part.mean()) for part in losses],
     }
 
 
-def _cut_rows(place: Mapping, found: Mapping, task: Task) -> list[dict]:
+def _cut_rows(
+    place: Mapping, found: Mapping, task: Task, clusters: Mapping, apart: str | None
+) -> list[dict]:
     rows = []
     for split in ("test", "validation"):
-        n = len(task.rows[split])
-        value = wilson_interval(round(found[split] * n), n)
-        rows.append(place | {"metric": f"{split}_accuracy", "n": n, "epoch": 0} | value._asdict())
+        right = np.array(found[split], dtype=bool)
+        if apart is None:
+            value = wilson_interval(int(right.sum()), len(right))._asdict()
+            value["about"] = "samples, of this training"
+        else:
+            value = crossed_interval(right, clusters[split], apart, share=True)._asdict()
+            del value["p_value"]  # of a share's being 0
+        rows.append(place | {"metric": f"{split}_accuracy", "n": len(right), "epoch": 0} | value)
     epochs = len(found["curve"])
     n = len(task.rows["train"])
     rows.append(

@@ -220,15 +220,18 @@ def logits_of(model: nn.Module, passes: Passes) -> torch.Tensor:
     return found[places.argsort().to(found.device)]
 
 
-def accuracy(model: nn.Module, inputs: Inputs, rows: np.ndarray, targets: np.ndarray) -> float:
-    """Share of the samples `rows` whose most likely class is their target. Call while `feeding`."""
-    right = 0
+def right_answers(
+    model: nn.Module, inputs: Inputs, rows: np.ndarray, targets: np.ndarray
+) -> np.ndarray:
+    """Of each of the samples `rows` whether its most likely class is its target: booleans, in the
+    order of `rows`. Call while `feeding`."""
+    right = []
     with torch.inference_mode():
         for start in range(0, len(rows), _BATCH):
             part = rows[start : start + _BATCH]
             logits = logits_of(model, inputs.passes(part)).cpu().numpy()
-            right += int((logits.argmax(axis=1) == targets[part]).sum())
-    return right / len(rows)
+            right.append(logits.argmax(axis=1) == targets[part])
+    return np.concatenate(right) if right else np.empty(0, dtype=bool)
 
 
 # --- training -----------------------------------------------------------------------------------
@@ -254,11 +257,16 @@ class Training:
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a training: the accuracy on each split that is not trained on, its history."""
+    """What came of a training: which samples of each split that is not trained on it gets right
+    (booleans, in the order of the split's rows), its history."""
 
-    accuracy: dict[str, float]
+    right: dict[str, np.ndarray]
     history: History
     schedule: Schedule
+
+    @property
+    def accuracy(self) -> dict[str, float]:
+        return {split: float(right.mean()) for split, right in self.right.items()}
 
 
 def train_classifier(
@@ -297,15 +305,17 @@ def train_classifier(
             logits = logits_of(model, passes)
         return torch.nn.functional.cross_entropy(logits, wanted.to(logits.device))
 
-    def score(split: str) -> float:
-        return accuracy(model, inputs, rows[split], targets)
+    def answers(split: str) -> np.ndarray:
+        return right_answers(model, inputs, rows[split], targets)
 
     watch = None
     if training.patience is not None:
-        watch = Watch(lambda: score("validation"), steps, training.patience, checkpoint)
+        watch = Watch(
+            lambda: float(answers("validation").mean()), steps, training.patience, checkpoint
+        )
     fast = training.head_factor != 1
     head = {"head": head_parameters(model), "head_factor": training.head_factor} if fast else {}
     with inputs.feeding(model):
         history = fit(model, loss_of, len(train), schedule, log, watch=watch, **head)
-        found = {split: score(split) for split in rows if split != "train"}
+        found = {split: answers(split) for split in rows if split != "train"}
     return Trained(found, history, schedule)
