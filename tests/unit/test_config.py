@@ -229,7 +229,7 @@ def test_what_a_study_leaves_out_is_filled_in(kind):
     config = changed("studies/mine", mine)
     prepare_config(config, ROOT)
     filled = config["studies"]["mine"]
-    assert filled["bootstrap"] == 1000
+    assert filled["halves"] == 10
     assert filled["comparisons"] == {
         "pretraining": ["micro-mae", "micro-clip"],
         "controls": {"micro-mae": "micro-mae-random"},

@@ -30,7 +30,7 @@ def pruning_values(
     from the other criteria. The pooled differences with their p-values.
     """
     values: dict[str, object] = {macro_name(name, "models"): len(styles)}
-    for key in ("n_neighbors", "bootstrap", "permutations", "seeds", "similarity_samples"):
+    for key in ("n_neighbors", "halves", "permutations", "seeds", "similarity_samples"):
         values[macro_name(name, key)] = study[key]
     values[macro_name(name, "penalty")] = parameter(study["depth_penalty"])
     for key in ("epochs", "batch_size", "learning_rate", "head_factor", "patience"):
