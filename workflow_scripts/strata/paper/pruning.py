@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from strata.figures.models import ModelStyle, family_name
-from strata.paper.latex import Verbatim, escape, macro_name, parameter, percent, table_of
+from strata.paper.latex import Verbatim, escape, interval, macro_name, parameter, percent, table_of
 from strata.paper.profiles import profile
 from strata.pruning.comparison import tradeoff_points
 from strata.pruning.criteria import RULES
@@ -123,11 +123,10 @@ def points(difference: float) -> Verbatim:
 
 
 def _spread(place: tuple[str, ...], row, shown: Callable = percent) -> dict[str, object]:
-    """A share (or a difference of shares) with its interval; dashes where it has none."""
+    """A share (or a difference of shares) with its interval, or words that it has none."""
     return {
         macro_name(*place): shown(row.value),
-        macro_name(*place, "low"): _or_dash(row.low, shown),
-        macro_name(*place, "high"): _or_dash(row.high, shown),
+        macro_name(*place, "range"): interval(row.low, row.high, shown),
     }
 
 

@@ -55,8 +55,8 @@ def crossed_interval(
     - "speakers and seeds" (by the name of the column): new ones of both;
     - "samples and seeds": the same, where samples are independent;
     - "samples and seeds, of these speakers": conditional, where there are fewer than 6 clusters.
-      Of two there is no interval about new ones in half of all data sets (all seeds err alike), and
-      of 3 to 5 they cover 99 % and more rather than 95 (`benchmarks/coverage.py`);
+      Of 3 to 5, intervals about new ones held the truth in 93 to 100 %, mostly too wide
+      (`benchmarks/coverage_pruning.py`);
     - each with "of this training" instead of the seeds, where there is but one.
 
     Where seeds hardly matter, those of three are too wide with up to 10 speakers (or 20 samples),
