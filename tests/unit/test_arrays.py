@@ -150,7 +150,7 @@ def test_shuffled_arrays_give_the_networks_own_cache(photos, tmp_path, write, bl
     for mine, own in zip(rows_of(found), rows_of(cache), strict=True):
         assert mine.dtype == np.float32
         np.testing.assert_array_equal(mine, own)
-    options = {"n_neighbors": 3, "bootstrap": 10, "log": quiet, "model": "mine"}
+    options = {"n_neighbors": 3, "halves": 2, "log": quiet, "model": "mine"}
     tables = [
         study_convexity(folder, dataset, ["class"], **options).drop(columns="layer")
         for folder in (tmp_path / "own", cache.directory)

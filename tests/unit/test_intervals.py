@@ -16,9 +16,13 @@ from strata.intervals import (
 def _by_brute_force(values, members, weights):
     total = weights.sum()
     residuals = weights * (values - (weights * values).sum() / total)
-    sharing = np.array([[bool(set(a) & set(b)) for b in members] for a in members])
-    share = (np.outer(weights, weights) * sharing).sum() / total**2
-    return (np.outer(residuals, residuals) * sharing).sum() / total**2 / (1 - share)
+    common = np.array([[len(set(a) & set(b)) for b in members] for a in members])
+    found = []
+    for least in range(1, members.shape[1] + 1):
+        share = (np.outer(weights, weights) * (common >= least)).sum() / total**2
+        sums = (np.outer(residuals, residuals) * (common >= least)).sum() / total**2
+        found.append(sums / (1 - share))
+    return max(found)
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4])

@@ -239,9 +239,10 @@ def test_pitches_are_learned_by_what_is_left_of_whisper(dataset, folder, tmp_pat
     spec = {"splits": SHARES}
     task = Task.of(dataset.manifest, "class", spec, 0, "out")
     training = Training(epochs=12, batch_size=4, learning_rate=1e-3, patience=12, head_factor=10)
-    table = finetune_cuts(
+    tuned = finetune_cuts(
         folder("whisper"), dataset, task, [(0,)], training, seed=0, checkpoints=tmp_path, log=quiet
     )
+    table = tuned.measures
     assert table.loc[table["metric"] == "test_accuracy", "value"].item() > 0.7
     finetune_cuts(
         folder("whisper"),

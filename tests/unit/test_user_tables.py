@@ -115,7 +115,7 @@ def test_labels_stay_what_they_say_up_to_the_figure(tmp_path):
     manifest = open_dataset(tmp_path / "out").manifest
     layers = [("block 1", np.random.default_rng(0).standard_normal((len(manifest), 4)))]
     options = {"model": "m", "dataset": "d", "n_neighbors": 5, "log": lambda line: None}
-    measured = convexity_measures(layers, manifest[["kind"]], bootstrap=2, **options)
+    measured = convexity_measures(layers, manifest[["kind"]], halves=2, **options)
     write_measures(measured, tmp_path / "m.parquet")
     back = read_measures(tmp_path / "m.parquet")
     column = next(name for name in back if set(WORDS) <= set(back[name].dropna()))

@@ -20,13 +20,14 @@ pairs share samples. With the residuals e of m rows,
 
 where s is the share of all ordered pairs of rows that share a member: residuals from the rows' own
 mean hide that part. Whom a row shares any member with is counted by inclusion and exclusion over
-the subsets of its members.
+the subsets of its members. The sum is not let fall below that over pairs that share more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from math import comb
 
 import numpy as np
 import pandas as pd
@@ -130,33 +131,41 @@ class SharedMembers:
         self.total = float(self.weights.sum())
         self.n_members, self.width = len(np.unique(ordered)), ordered.shape[1]
         sizes = range(1, self.width + 1)
-        self._subsets = [((-1) ** (size + 1), _subset_numbers(ordered, size)) for size in sizes]
-        self.shared = self._pair_sum(self.weights) / self.total**2
+        self._subsets = [_subset_numbers(ordered, size) for size in sizes]
+        self._shares = self._pair_sums(self.weights) / self.total**2
 
-    def _pair_sum(self, values: np.ndarray) -> float:
-        """Sum over ordered pairs of rows that share a member of the products of their values."""
-        found = 0.0
-        for sign, numbers in self._subsets:
+    def _pair_sums(self, values: np.ndarray) -> np.ndarray:
+        """Sums over ordered pairs of rows that share at least 1, 2, ... r members of the products
+        of their values."""
+        sums = []
+        for numbers in self._subsets:
             each = np.broadcast_to(values[:, None], numbers.shape)
-            sums = np.bincount(numbers.ravel(), weights=each.ravel())
-            found += sign * float(sums @ sums)
-        return found
+            found = np.bincount(numbers.ravel(), weights=each.ravel())
+            sums.append(float(found @ found))
+        # A pair that shares m members is in C(m, j) subsets of j.
+        parts = [
+            [(-1) ** (j - k) * comb(j - 1, k - 1) * sums[j - 1] for j in range(k, self.width + 1)]
+            for k in range(1, self.width + 1)
+        ]
+        return np.array([sum(part) for part in parts])
 
     def variance(self, values: np.ndarray) -> float:
         """Variance of the weighted mean of `values` (m,) over new members.
 
-        It may come out negative where members are few, and is NaN where all rows share one.
+        Sharing more members makes rows no less alike, so that what pairs that share at least 2 (or
+        3 ...) of them add up to is a lower bound; where few members make the sum over all fall
+        below by chance, the bound is given. NaN where all rows share a member.
         """
-        if not self.shared < 1:
+        if not self._shares[0] < 1:
             return np.nan
         values = np.asarray(values, dtype=float)
         residuals = self.weights * (values - self.weights @ values / self.total)
-        return self._pair_sum(residuals) / self.total**2 / (1 - self.shared)
+        return float(np.max(self._pair_sums(residuals) / self.total**2 / (1 - self._shares)))
 
     def interval(
         self, values: np.ndarray, *, at_least: int = 2, share: bool = False, level: float = LEVEL
     ) -> Estimate:
-        """Weighted mean of `values` with its interval, of n_members / r - 1 degrees of freedom.
+        """Weighted mean of `values` with its interval, of n_members - 1 degrees of freedom.
 
         None (NaN) with fewer than `at_least` members, and as `variance_interval`.
         """
@@ -169,8 +178,8 @@ class SharedMembers:
 
     @property
     def degrees(self) -> float:
-        """Degrees of freedom of the variance: as many rows as there are could share nothing."""
-        return self.n_members / self.width - 1
+        """Degrees of freedom of the variance."""
+        return self.n_members - 1
 
     def p_value(self, values: np.ndarray, *, at_least: int = 2) -> float:
         """Two-sided p-value of a mean of zero, of the t of `interval`; NaN where that is."""
@@ -191,4 +200,4 @@ def _subset_numbers(ordered: np.ndarray, size: int) -> np.ndarray:
     numbers = pd.factorize(stacked[:, 0])[0]
     for column in stacked.T[1:]:
         numbers = pd.factorize(numbers * width + column)[0]
-    return numbers.reshape(len(places), -1).T.copy()
+    return numbers.reshape(len(places), -1).T.astype(np.int32)

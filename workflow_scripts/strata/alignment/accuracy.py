@@ -7,6 +7,8 @@ pair of the two alternatives does not compete.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -140,10 +142,12 @@ class Answers:
 
     `triplets` is (n, 3) item numbers; `counts` (n) how often each answer was given (1). Triplets
     share items, so that they are no independent samples: an interval speaks about new items of the
-    same kind (`strata.intervals.SharedMembers`). Fewer than `FEWEST_ITEMS` have none.
+    same kind (`strata.intervals.SharedMembers`). Fewer than `FEWEST_ITEMS` have none, nor has
+    anything where there are not `enough` of what is asked about.
     """
 
-    def __init__(self, triplets: np.ndarray, counts: np.ndarray | None = None):
+    def __init__(self, triplets: np.ndarray, counts: np.ndarray | None = None, enough: bool = True):
+        self.at_least = FEWEST_ITEMS if enough else np.inf
         self.triplets = as_array(triplets, "triplets")
         n = len(self.triplets)
         self.counts = np.ones(n) if counts is None else as_array(counts, "counts").astype(float)
@@ -154,21 +158,21 @@ class Answers:
         """Number of answers."""
         return int(self.counts.sum())
 
-    def among(self, rows: np.ndarray) -> Answers:
-        """The answers that `rows` (booleans, or numbers) mark."""
-        return Answers(self.triplets[rows], self.counts[rows])
+    def among(self, rows: np.ndarray, enough: bool = True) -> Answers:
+        """The answers that `rows` (booleans) mark; without intervals unless `enough`."""
+        return Answers(self.triplets[rows], self.counts[rows], enough)
 
     def mean(self, credits: np.ndarray) -> Estimate:
         """Accuracy: mean of `credits` (n,) with its interval."""
-        return self.shared.interval(credits, at_least=FEWEST_ITEMS, share=True)
+        return self.shared.interval(credits, at_least=self.at_least, share=True)
 
     def difference(self, first: np.ndarray, second: np.ndarray) -> Estimate:
         """Mean of first - second, two representations' credits for the same answers, paired."""
-        return self.shared.interval(np.subtract(first, second), at_least=FEWEST_ITEMS)
+        return self.shared.interval(np.subtract(first, second), at_least=self.at_least)
 
     def p_value(self, first: np.ndarray, second: np.ndarray) -> float:
         """Two-sided p-value of Student's t that belongs to `difference`; NaN where that is."""
-        return self.shared.p_value(np.subtract(first, second), at_least=FEWEST_ITEMS)
+        return self.shared.p_value(np.subtract(first, second), at_least=self.at_least)
 
 
 def mean_credit(
@@ -178,17 +182,21 @@ def mean_credit(
     return Answers(triplets, counts).mean(credits)
 
 
-def by_category(answers: Answers, members: pd.DataFrame) -> dict[str, tuple[np.ndarray, Answers]]:
-    """For each category, the rows in which an item of it takes part, and their answers.
+def by_category(
+    answers: Answers, members: pd.DataFrame
+) -> Iterator[tuple[str, np.ndarray, Answers]]:
+    """Each category with the rows in which an item of it takes part, and their answers.
 
-    `members` is boolean (items, categories); a category without answers is left out.
+    `members` is boolean (items, categories); a category without answers is left out. Intervals are
+    about new items of the category too: with fewer than `FEWEST_ITEMS` of its own there are none.
     """
-    found = {}
     for category in members:
-        rows = members[category].to_numpy(bool)[answers.triplets].any(axis=1)
+        marks = members[category].to_numpy(bool)
+        own = marks[answers.triplets]
+        rows = own.any(axis=1)
         if rows.any():
-            found[category] = rows, answers.among(rows)
-    return found
+            seen = len(np.unique(answers.triplets[own]))
+            yield category, rows, answers.among(rows, enough=seen >= FEWEST_ITEMS)
 
 
 def category_credits(
@@ -202,9 +210,8 @@ def category_credits(
     `members` is boolean (items, categories). Returns category, value, low, high (over new items),
     n (answers); a category without triplets has no row.
     """
-    parts = by_category(Answers(triplets, counts), members)
     rows = [
         {"category": category, **own.mean(np.asarray(credits)[part])._asdict(), "n": own.n}
-        for category, (part, own) in parts.items()
+        for category, part, own in by_category(Answers(triplets, counts), members)
     ]
     return pd.DataFrame(rows, columns=["category", "value", "low", "high", "n"])

@@ -85,13 +85,16 @@ def credit_measures(
     for each in judgements:
         own = credits[credits["family"] == each.name].sort_values("answer")
         answers = answers_of(each)
-        parts = by_category(answers, each.members)
-        for layer, name in enumerate(own.columns.drop(_KEYS)):
-            place, gained = (layer, name, each.name), own[name].to_numpy() / 6
-            rows.append(layer_row(*place, "accuracy", answers.mean(gained), answers.n))
+        names = own.columns.drop(_KEYS)
+        for layer, name in enumerate(names):
+            place = (layer, name, each.name)
+            found = answers.mean(own[name].to_numpy() / 6)
+            rows.append(layer_row(*place, "accuracy", found, answers.n))
             rows += _references(place, each, answers.n)
-            for category, (part, some) in parts.items():
-                value, more = some.mean(gained[part]), {"concept": category}
+        for category, part, some in by_category(answers, each.members):
+            more = {"concept": category}
+            for layer, name in enumerate(names):
+                place, value = (layer, name, each.name), some.mean(own[name].to_numpy()[part] / 6)
                 rows.append(layer_row(*place, "accuracy_category", value, some.n, **more))
     table = finish_measures(rows, model, dataset, seed)
     return table.sort_values("layer_index", kind="stable").reset_index(drop=True)

@@ -30,8 +30,8 @@ def relation_measures(
     speak about new models, as a model's layers are no independent draws: a jackknife that leaves
     out one model with all its layers (Efron & Tibshirani 1993, chapter 11), Student's t of one
     degree less than there are models, on Fisher's z; fewer than `FEWEST_MODELS` have none. A
-    correlation that is not defined, because
-    one side does not vary (or not beyond depth), has no row.
+    correlation that is not defined, because one side does not vary (or not beyond depth), has no
+    row.
     """
     points = relation_points(convexity, alignment)
     rows = []
@@ -84,11 +84,13 @@ def _clustered_correlation(part: pd.DataFrame, controlled: bool) -> Estimate:
     value = _rank_correlation(part[columns].to_numpy(), controlled)
     models = part["model"].to_numpy()
     names = sorted(set(models))
+    if len(names) < FEWEST_MODELS or not abs(value) < _MOST:
+        return without_interval(value)
     left_out = [
         _rank_correlation(part.loc[models != name, columns].to_numpy(), controlled)
         for name in names
     ]
-    if len(names) < FEWEST_MODELS or not np.isfinite([value, *left_out]).all() or abs(value) == 1:
+    if not np.isfinite(left_out).all():
         return without_interval(value)
     moved = np.arctanh(np.clip(left_out, -_MOST, _MOST))
     variance = (len(names) - 1) * moved.var()
