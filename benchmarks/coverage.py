@@ -1,12 +1,13 @@
 """How often the workflow's intervals hold the truth: simulated samples whose expectation is known.
 
-Each `coverage_*.py` beside this file has settings (a kind of interval at a realistic size),
+Each file of simulations/ has settings (a kind of interval at a realistic size),
 `simulate`, which draws new samples and gives the intervals that the library finds, and `truth`.
 Nominal is 95 %; where a method cannot hold that it should give no interval ("given" is then 0).
 """
 
 import argparse
 import importlib
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,10 @@ import numpy as np
 from measuring import write_results
 from scipy.stats import norm
 
-PARTS = sorted(path.stem for path in Path(__file__).parent.glob("coverage_*.py"))
+SIMULATIONS = Path(__file__).parent / "simulations"
+PARTS = sorted(path.stem for path in SIMULATIONS.glob("*.py"))
+sys.path.insert(0, str(SIMULATIONS))
+sys.modules["coverage"] = None  # numba would take this file for the package of that name
 
 
 def one_draw(part: str, number: int, seed: int) -> list[tuple]:

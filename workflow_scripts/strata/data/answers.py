@@ -19,7 +19,7 @@ from strata.intervals import SharedMembers
 from strata.stats import Estimate
 
 # Items below which means over triplets have no interval; it was seen to hold from 16 on
-# (benchmarks/coverage_alignment.py), of kinds of items as simulated there.
+# (benchmarks/simulations/coverage_alignment.py), of kinds of items as simulated there.
 FEWEST_ITEMS = 24
 TASKS = {"odd_one_out": 1 / 3, "two_alternative": 1 / 2}  # with the accuracy of guessing
 

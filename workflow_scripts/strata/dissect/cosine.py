@@ -114,7 +114,11 @@ class LinearCosine:
         return sum(parts)
 
     def _cosines(self, projected: np.ndarray, span: slice) -> np.ndarray:
-        return projected @ self.problem.texts[span].T / self.lengths[span]
+        """float32 of products in float64: a concept's place in a tile, and the number of threads,
+        decide the last digits of a product in float32, and with them which of equals is first."""
+        texts = self.problem.texts[span].astype(np.float64)
+        found = projected.astype(np.float64) @ texts.T / self.lengths[span]
+        return found.astype(np.float32)
 
     def images(self) -> np.ndarray:
         return np.empty(0, dtype=np.int64)
@@ -123,7 +127,7 @@ class LinearCosine:
         pass
 
     def bytes_per_concept(self) -> float:
-        return 8.0 * sum(map(len, self.projected))
+        return 16.0 * sum(map(len, self.projected))
 
     def keys(self, tile: Tile) -> list[Keys]:
         pairs = zip(self.projected, self.nulls, strict=True)

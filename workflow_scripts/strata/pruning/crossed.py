@@ -56,7 +56,7 @@ def crossed_interval(
     - "samples and seeds": the same, where samples are independent;
     - "samples and seeds, of these speakers": conditional, where there are fewer than 6 clusters.
       Of 3 to 5, intervals about new ones held the truth in 93 to 100 %, mostly too wide
-      (`benchmarks/coverage_pruning.py`);
+      (`benchmarks/simulations/coverage_pruning.py`);
     - each with "of this training" instead of the seeds, where there is but one.
 
     Where seeds hardly matter, those of three are too wide with up to 10 speakers (or 20 samples),
