@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-_TRUTH = 400  # draws whose mean is the truth
+_TRUTH = 200  # draws whose mean is the truth
 _SHARED = 5  # pieces of a sound
 
 
