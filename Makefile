@@ -31,6 +31,7 @@ bench: $(READY)
 	python benchmarks/dissect.py --five
 	python benchmarks/activations.py
 	python benchmarks/convexity.py
+	python benchmarks/coverage.py
 	python benchmarks/annotations.py
 	python benchmarks/speech.py
 	python benchmarks/precision.py
