@@ -30,10 +30,7 @@ rule score_alignment:
 rule compare_alignment:
     input:
         measures=lambda wildcards: tables_of(wildcards.study, "alignment"),
-        credits=lambda wildcards: [
-            f"results/measures/{wildcards.study}/credits/{Path(file).name}"
-            for file in tables_of(wildcards.study, "alignment")
-        ],
+        credits=lambda wildcards: beside("credits", wildcards.study, "alignment"),
         triplets=triplets_files,
     output:
         "results/measures/{study}/differences/alignment.parquet",

@@ -3,15 +3,6 @@
 RELEASES = names_of_kind("studies", kind="published_labels")
 
 
-def half_labels_file(wildcards):
-    """Labels on halves of the pictures; released ones have none."""
-    return (
-        []
-        if wildcards.study in RELEASES
-        else "results/measures/{study}/half_labels/{model}.parquet"
-    )
-
-
 rule released_labels:
     input:
         manifest=lambda wildcards: f"results/data/{study_of(wildcards)['dataset']}/manifest.parquet",

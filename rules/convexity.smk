@@ -67,7 +67,9 @@ rule score_euclidean:
 rule compare_convexity:
     input:
         measures=lambda wildcards: tables_of(wildcards.study, "convexity"),
-        deviates=lambda wildcards: deviates_of(wildcards.study, "convexity"),
+        deviates=lambda wildcards: beside(
+            "deviates/convexity", wildcards.study, "convexity"
+        ),
     output:
         "results/measures/{study}/differences/convexity.parquet",
     log:

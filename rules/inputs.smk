@@ -44,11 +44,10 @@ def tables_of(study, measure, models=None):
     return [f"results/measures/{study}/{measure}/{stem}.parquet" for stem in stems]
 
 
-def deviates_of(study, measure):
-    """Files of the deviates that lie beside the tables of a measure of a study."""
-    folder = f"results/measures/{study}"
+def beside(folder, study, measure):
+    """Files in another folder of a study that go with the tables of a measure, by their names."""
     return [
-        file.replace(f"{folder}/{measure}/", f"{folder}/deviates/{measure}/")
+        f"results/measures/{study}/{folder}/{os.path.basename(file)}"
         for file in tables_of(study, measure)
     ]
 
@@ -227,6 +226,16 @@ def local_images(pattern):
         return pattern.format(model=wildcards.model, **found) if found else []
 
     return files
+
+
+# --- concepts -----------------------------------------------------------------------------------
+
+
+def half_labels_file(wildcards):
+    """Labels on halves of the pictures; released ones have none."""
+    if study_of(wildcards)["kind"] == "published_labels":
+        return []
+    return f"results/measures/{wildcards.study}/half_labels/{wildcards.model}.parquet"
 
 
 # --- pruning -----------------------------------------------------------------------------------

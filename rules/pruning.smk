@@ -132,11 +132,7 @@ rule compare_cuts:
     input:
         cuts=lambda wildcards: tables_of(wildcards.study, "cuts"),
         trained=lambda wildcards: tables_of(wildcards.study, "trained"),
-        # One for each training, named as its measures are.
-        answers=lambda wildcards: [
-            path.replace("/trained/", "/answers/")
-            for path in tables_of(wildcards.study, "trained")
-        ],
+        answers=lambda wildcards: beside("answers", wildcards.study, "trained"),
     output:
         "results/measures/{study}/comparison/all.parquet",
     log:
