@@ -98,3 +98,12 @@ def test_rows_without_deviates_have_a_value_and_no_interval():
     assert np.isfinite(found["value"]).all() and found[["low", "high", "p_value"]].isna().all(None)
     with pytest.raises(StrataError, match="no metric 'speed'"):
         paired_differences(table, ["speed"], twins={}, bases={})
+
+
+def test_two_scores_without_intervals_have_no_interval_of_their_difference():
+    table = pd.concat(_study().values(), ignore_index=True)
+    near_one = table.assign(low=np.nan, high=np.nan)
+    assert _compare(near_one)[["low", "high", "p_value"]].isna().all(None)
+    first = table["layer"].eq("block0")
+    mixed = table.assign(low=table["low"].where(first), high=table["high"].where(first))
+    assert _compare(mixed).query("contrast == 'first'")["low"].notna().all()

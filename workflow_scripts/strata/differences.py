@@ -14,12 +14,9 @@ import pandas as pd
 
 from strata.errors import StrataError
 from strata.intervals import deviate_interval, t_p_value
-from strata.stats import Estimate
+from strata.stats import Estimate, without_interval
 from strata.tables import DEVIATES, MEASURE_COLUMNS, blocks_passed, check_measures
 
-# A layer less the model's first block; less its best layer; a network less its random twin; a
-# fine-tuned network less the one that it began as, both in the same layer.
-CONTRASTS = ("first", "best", "twin", "base")
 _PLACE = ["family", "concept", "metric"]
 
 
@@ -57,7 +54,9 @@ def paired_differences(
     `measures` has a column `deviates` (`with_deviates`), or `paired` gives the difference of two of
     its rows with its interval and p-value; `twins` maps a model to its random twin,
     `bases` a fine-tuned model to the one that it began as. A row per model, layer, family, concept,
-    metric (with "_difference" behind it) and `contrast`: value, low, high, and `p_value`
+    metric (with "_difference" behind it) and `contrast` (a layer less the model's "first" block or
+    its "best" layer; a network less its random "twin", or a fine-tuned one less its "base", in the
+    same layer): value, low, high, and `p_value`
     (two-sided, of the same t); `other` is the layer or the model that was taken off. The best layer
     is the one whose value was highest here, which flatters it: an interval that holds zero says
     that another may be as good. One layer without any other network gives no rows.
@@ -111,11 +110,14 @@ def _row(own: pd.Series, other: pd.Series, found: Estimate) -> dict:
 
 
 def _by_deviates(own: pd.Series, other: pd.Series) -> tuple[Estimate, float]:
-    """Difference of two rows that were cut in the same halves."""
+    """Difference of two rows that were cut in the same halves; without an interval where neither
+    row has one, as of two scores near 1, whose halves do not tell how they vary."""
+    value = float(own["value"] - other["value"])
+    if np.isnan(own["low"]) and np.isnan(other["low"]):
+        return without_interval(value), np.nan
     both = [row[DEVIATES] for row in (own, other)]
     alike = all(np.ndim(x) == 1 for x in both) and len(both[0]) == len(both[1])
     moved = both[0] - both[1] if alike else np.empty(0)
-    value = float(own["value"] - other["value"])
     found = deviate_interval(value, moved)
     if np.isnan(found.low):
         return found, np.nan

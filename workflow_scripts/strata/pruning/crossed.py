@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from strata.intervals import variance_interval
+from strata.intervals import t_p_value, variance_interval
 
 FEWEST = 6  # clusters of which new ones can be spoken
 
@@ -83,7 +83,7 @@ def crossed_interval(
     found = variance_interval(value, variance, df, share=share)
     if not np.isfinite(found.low):
         return Crossed(value, np.nan, np.nan, np.nan if values.any() else 1.0, about)
-    return Crossed(*found, _p_value(value, variance, df), about)
+    return Crossed(*found, t_p_value(value, variance, df), about)
 
 
 def _variance(values: np.ndarray, units: np.ndarray, strata: np.ndarray) -> tuple[float, float]:
@@ -121,10 +121,3 @@ def _sums(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return np.stack(
         [values[..., groups == group].sum(axis=-1) for group in range(groups.max() + 1)], axis=-1
     )
-
-
-def _p_value(value: float, variance: float, df: float) -> float:
-    """Two-sided p-value of the mean's being 0, by the t of the interval."""
-    from scipy.stats import t
-
-    return float(2 * t.sf(abs(value) / np.sqrt(variance), df))
