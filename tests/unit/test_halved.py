@@ -7,7 +7,7 @@ import pytest
 from strata import StrataError
 from strata.convexity import graph_convexity, neighbor_graph
 from strata.convexity.graphs import graph_among, surroundings
-from strata.convexity.halved import halves_in_order
+from strata.convexity.halved import halves_in_order, score_interval
 from strata.convexity.measures import convexity_measures
 from strata.convexity.neighbors import symmetric_rows
 from strata.convexity.overlapping import overlapping_convexity
@@ -49,7 +49,7 @@ def test_the_graph_of_some_samples_is_the_one_they_have_by_themselves(kind, size
 
 @pytest.mark.parametrize("pairs", ["all", 10**6])
 def test_deviates_are_the_differences_of_scores_on_the_halves(pairs):
-    features, labels = cloud(120, 4)
+    features, labels = cloud(120, 4, apart=0.5)
     halves = halves_in_order(labels, 3, seed=1)
     found = graph_convexity(features, labels, 6, pairs, halves=halves)
     for split, first in enumerate(halves):
@@ -91,7 +91,7 @@ def test_halves_that_are_given_follow_the_samples():
 
 
 def test_where_halves_do_not_tell_there_is_no_interval():
-    features, labels = cloud(100, 4)
+    features, labels = cloud(100, 4, apart=0.5)
     labels[np.flatnonzero(labels == 3)[:-7]] = 0
     found = graph_convexity(features, labels)
     bounds = found.concepts.set_index("concept")[["low", "high"]].notna()
@@ -152,3 +152,13 @@ def test_overlapping_concepts_have_the_deviates_of_concepts():
         expected = known.concept_deviates[int(each.concept)]
         np.testing.assert_allclose(each.deviates, expected, atol=1e-12)
         assert each.low < each.value < each.high
+
+
+def test_a_score_that_hardly_varies_has_no_interval():
+    features, labels = cloud(120, 3, apart=3.0)
+    found = graph_convexity(features, labels)
+    assert 120 * (1 - found.mean) < 1 and np.isnan(found.low) and np.isnan(found.high)
+    deviates = np.array([0.01, -0.02, 0.015])
+    assert np.isnan(score_interval(0.992, deviates, 120).low)  # .96 of a sample
+    assert score_interval(0.991, deviates, 120).low < 0.991  # 1.08 of one
+    assert np.isnan(score_interval(0.008, deviates, 120).low)

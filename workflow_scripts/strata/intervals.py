@@ -108,6 +108,15 @@ def variance_interval(
     return Estimate(float(value), float(low), float(high))
 
 
+def hardly_varies(share: float, n: int) -> bool:
+    """Whether less than one of n samples lies on the rarer side of a share, n min(p, 1 - p) < 1.
+
+    What hardly ever occurs is in few samples: the spread seen within one of them says little of
+    what the next one will hold (benchmarks/coverage.py).
+    """
+    return n * min(share, 1 - share) < 1
+
+
 def t_p_value(value: float, variance: float, df: float) -> float:
     """Two-sided p-value of `value` against zero, of the t of `variance_interval`; NaN where there
     is no interval."""
