@@ -13,6 +13,8 @@ from strata.convexity.neighbors import symmetric_rows
 from strata.convexity.overlapping import overlapping_convexity
 from strata.convexity.scores import above_chance
 from strata.convexity.ties import Surroundings
+from strata.intervals import deviate_interval
+from strata.stats import wilson_interval
 
 DRAW = np.random.default_rng(0)
 POINTS = {
@@ -49,7 +51,7 @@ def test_the_graph_of_some_samples_is_the_one_they_have_by_themselves(kind, size
 
 @pytest.mark.parametrize("pairs", ["all", 10**6])
 def test_deviates_are_the_differences_of_scores_on_the_halves(pairs):
-    features, labels = cloud(120, 4, apart=0.5)
+    features, labels = cloud(120, 4)
     halves = halves_in_order(labels, 3, seed=1)
     found = graph_convexity(features, labels, 6, pairs, halves=halves)
     for split, first in enumerate(halves):
@@ -91,7 +93,7 @@ def test_halves_that_are_given_follow_the_samples():
 
 
 def test_where_halves_do_not_tell_there_is_no_interval():
-    features, labels = cloud(100, 4, apart=0.5)
+    features, labels = cloud(100, 4)
     labels[np.flatnonzero(labels == 3)[:-7]] = 0
     found = graph_convexity(features, labels)
     bounds = found.concepts.set_index("concept")[["low", "high"]].notna()
@@ -154,11 +156,17 @@ def test_overlapping_concepts_have_the_deviates_of_concepts():
         assert each.low < each.value < each.high
 
 
-def test_a_score_that_hardly_varies_has_no_interval():
+def test_near_one_an_interval_is_no_narrower_than_of_independent_samples():
     features, labels = cloud(120, 3, apart=3.0)
     found = graph_convexity(features, labels)
-    assert 120 * (1 - found.mean) < 1 and np.isnan(found.low) and np.isnan(found.high)
-    deviates = np.array([0.01, -0.02, 0.015])
-    assert np.isnan(score_interval(0.992, deviates, 120).low)  # .96 of a sample
-    assert score_interval(0.991, deviates, 120).low < 0.991  # 1.08 of one
-    assert np.isnan(score_interval(0.008, deviates, 120).low)
+    assert 120 * (1 - found.mean) < 0.25 and np.isnan(found.low) and np.isnan(found.high)
+    small = np.array([0.0010, -0.0005, 0.0004])
+    assert np.isnan(score_interval(0.998, small, 120).low)  # .24 of a sample
+    near = score_interval(0.995, small, 120)
+    wilson = wilson_interval(0.995 * 120, 120)
+    assert (near.low, near.high) == (wilson.low, wilson.high)
+    wide = score_interval(0.995, 20 * small, 120)
+    assert wide.low < wilson.low and wide.high > wilson.high
+    assert np.isnan(score_interval(0.002, small, 120).low)
+    middle = deviate_interval(0.5, small, share=True)
+    assert score_interval(0.5, small, 120) == middle

@@ -19,8 +19,8 @@ import pandas as pd
 from strata.convexity.graphs import NeighborGraph, graph_among
 from strata.convexity.tallies import Labels, Tally, tally_pairs
 from strata.errors import StrataError
-from strata.intervals import deviate_interval, deviates, hardly_varies, random_halves
-from strata.stats import Estimate, without_interval
+from strata.intervals import deviate_interval, deviates, random_halves, share_of_samples
+from strata.stats import Estimate
 
 if TYPE_CHECKING:
     from strata.convexity.ties import Surroundings
@@ -162,8 +162,7 @@ def _share(tally: Tally) -> float:
 def score_interval(value: float, found: np.ndarray, n: int) -> Estimate:
     """Interval of a score over n samples from its deviates.
 
-    None (NaN) where `value` is so near 0 or 1 that it hardly varies (`strata.intervals`).
+    None (NaN) where it hardly varies, and no narrower than Wilson's near 0 and 1
+    (`strata.intervals.share_of_samples`).
     """
-    if hardly_varies(value, n):
-        return without_interval(value)
-    return deviate_interval(value, found, share=True)
+    return share_of_samples(deviate_interval(value, found, share=True), n)
