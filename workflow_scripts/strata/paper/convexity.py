@@ -54,6 +54,7 @@ def convexity_values(
             found = _profile_values(measures["euclidean"], model, "euclidean_convexity")
             named = {macro_name(name, model, "euclidean", k): v for k, v in found.items()}
             values |= named
+        values |= _gain_values(name, measures["euclidean"])
     if "relation" in measures:
         for row in measures["relation"].itertuples():
             place = macro_name(name, row.metric, row.model, row.family)
@@ -62,6 +63,16 @@ def convexity_values(
         values |= _difference_values(name, measures["differences"])
     if "transforms" in measures:
         values |= _transform_values(name, study, measures["transforms"])
+    return values
+
+
+def _gain_values(name: str, table: pd.DataFrame) -> dict[str, object]:
+    """Euclidean convexity of the last layer less the first."""
+    gains = table[table["metric"] == "euclidean_convexity_gain"]
+    values: dict[str, object] = {}
+    for row in in_last_layer(gains).itertuples():
+        place = macro_name(name, row.model, "euclidean", row.family, CONTRASTS["first"])
+        values |= difference_macros(place, row, signed)
     return values
 
 
