@@ -79,3 +79,24 @@ rule score_truth:
         seed=config["seed"],
     script:
         "../workflow_scripts/concepts/score_truth.py"
+
+
+rule compare_concepts:
+    input:
+        unpack(label_measures),
+    output:
+        "results/measures/{study}/differences/concepts.parquet",
+    log:
+        "results/logs/measures/{study}/differences/concepts.log",
+    wildcard_constraints:
+        study=one_of([*DISSECTIONS, *RELEASES]),
+    conda:
+        "../envs/measures.yaml"
+    resources:
+        **needs("compare_concepts"),
+    params:
+        code=code("concepts/compare_concepts.py", "measures"),
+        measures=lambda wildcards: measures_of_labels(wildcards.study),
+        pairs=lambda wildcards: catalogue.paired_models(study_of(wildcards)),
+    script:
+        "../workflow_scripts/concepts/compare_concepts.py"

@@ -192,6 +192,23 @@ def categories_file(wildcards):
     return f"results/data/{dataset}/manifest.parquet" if dataset else file
 
 
+def measures_of_labels(study):
+    """What is compared of a study's labels; truth where it was scored."""
+    found = catalogue.measures(config["studies"][study])
+    return [name for name in ("counts", "shares", "truth") if name in found]
+
+
+def label_measures(wildcards):
+    """Tables of each measure of a study's labels, and of their deviates."""
+    files = {}
+    for measure in measures_of_labels(wildcards.study):
+        files[measure] = tables_of(wildcards.study, measure)
+        files[f"{measure}_deviates"] = beside(
+            f"deviates/{measure}", wildcards.study, measure
+        )
+    return files
+
+
 # --- alignment ---------------------------------------------------------------------------------
 
 

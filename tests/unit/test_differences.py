@@ -3,12 +3,22 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
+from strata.concepts.differences import concept_differences, independent_difference
+from strata.concepts.quadrants import BOTH, NEURONS
 from strata.differences import paired_differences, with_deviates
 from strata.errors import StrataError
 from strata.intervals import deviate_interval
 from strata.stats import without_interval
-from strata.tables import finish_measures, layer_row, read_measures, write_measures
+from strata.tables import (
+    DEVIATES,
+    check_measures,
+    finish_measures,
+    layer_row,
+    read_measures,
+    write_measures,
+)
 
 
 def _model(name, values, common, own):
@@ -107,3 +117,78 @@ def test_two_scores_without_intervals_have_no_interval_of_their_difference():
     first = table["layer"].eq("block0")
     mixed = table.assign(low=table["low"].where(first), high=table["high"].where(first))
     assert _compare(mixed).query("contrast == 'first'")["low"].notna().all()
+
+
+def _counted(model, values, about, spread=2.0):
+    rows = [
+        {"layer": f"block{i}", "layer_index": i, "concept": None, "metric": "n_concepts_median"}
+        | {"value": value, "low": value - 1.96 * spread, "high": value + 1.96 * spread}
+        | {"n": 40, "seed": 0, "about": about, "model": model, "dataset": "d"}
+        for i, value in enumerate(values)
+    ]
+    return check_measures(pd.DataFrame(rows))
+
+
+def _compared(tables):
+    pairs = [(table.drop(columns=DEVIATES, errors="ignore"), tidy(table)) for table in tables]
+    return concept_differences(pairs, twins={"net": "net-random"}, bases={})
+
+
+def tidy(table):
+    """Deviates as they lie on disk."""
+    rows = [
+        {"model": row.model, "layer": row.layer, "concept": row.concept, "metric": row.metric}
+        | {"split": split, "value": value}
+        for row in table.itertuples()
+        for split, value in enumerate(getattr(row, DEVIATES, ()))
+    ]
+    columns = ["model", "layer", "concept", "metric", "split", "value"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_neurons_drawn_independently_add_their_variances():
+    found = _compared(
+        [
+            pd.concat(
+                [
+                    _counted("net", [9.0, 19.0], NEURONS),
+                    _counted("net-random", [8.0, 9.0], NEURONS, 1.5),
+                ]
+            )
+        ]
+    )
+    row = found[(found["contrast"] == "twin") & (found["layer"] == "block1")].iloc[0]
+    assert (row["value"], row["about"], row["other"]) == (10.0, "neurons", "net-random")
+    assert row["high"] - row["value"] == pytest.approx(1.95996 * 2.5, rel=1e-3)
+    assert row["p_value"] == pytest.approx(2 * norm.sf(10 / 2.5), rel=1e-3)
+    gain = found[(found["contrast"] == "first") & (found["model"] == "net")].iloc[0]
+    assert gain["high"] - gain["value"] == pytest.approx(1.95996 * np.hypot(2, 2), rel=1e-3)
+    assert (found["metric"] == "n_concepts_median_difference").all()
+
+
+def test_differences_about_pictures_and_neurons_are_paired():
+    draw = np.random.default_rng(0)
+    common = draw.normal(0, 0.05, 10)
+    tables = []
+    for model, value in (("net", 0.7), ("net-random", 0.5)):
+        table = _counted(model, [value], BOTH).assign(metric="category_share_mean", concept="red")
+        tables.append(table.assign(**{DEVIATES: [common + draw.normal(0, 0.002, 10)]}))
+    found = _compared([pd.concat(tables, ignore_index=True)])
+    assert len(found) == 1 and found["about"].iloc[0] == BOTH
+    assert 0 < found["high"].iloc[0] - found["value"].iloc[0] < 0.01  # what moves both cancels
+
+
+def test_how_well_neurons_tell_is_compared_once():
+    table = pd.concat(
+        [_counted("net", [0.7, 0.8], NEURONS).assign(metric="mean_best_auc", concept=similarity)
+         for similarity in ("cosine", "wpmi")]
+    )  # fmt: skip
+    found = _compared([table])
+    assert len(found) == 2 and set(found["concept"]) == {"cosine"}  # first and best, of one layer
+
+
+def test_without_an_interval_there_is_none_of_the_difference():
+    rows = _counted("net", [0.2, 0.4], NEURONS)
+    rows.loc[0, ["low", "high"]] = np.nan
+    found, p_value = independent_difference(rows.iloc[1], rows.iloc[0])
+    assert found.value == pytest.approx(0.2) and np.isnan([found.low, found.high, p_value]).all()

@@ -15,6 +15,7 @@ from strata.convexity.euclidean import (
     pairs_in_order,
     segment_shares,
 )
+from strata.convexity.euclidean_measures import euclidean_measures
 from strata.convexity.remainder import CutClassifier
 from strata.data.microworld import make_microworld
 
@@ -134,6 +135,22 @@ def test_deep_layers_of_a_trained_network_are_more_convex_than_early_ones(cut):
         for i in (0, 5)
     ]
     assert scores[1] > scores[0] and scores[1] > 0.9
+
+
+def test_measures_tell_each_layer_and_its_gain_on_the_first(cut):
+    from PIL import Image
+
+    images, manifest = make_microworld(120, 48, 78, {"all": 1.0})
+    pictures = [Image.fromarray(image) for image in images]
+    place = {"model": "m", "dataset": "d", "family": "kind", "log": lambda line: None}
+    table = euclidean_measures(cut, pictures, manifest["object"], pairs=3, **place)
+    value = table[table["metric"] == "euclidean_convexity"].set_index("layer")["value"]
+    gains = table[table["metric"] == "euclidean_convexity_gain"].set_index("layer")
+    assert list(gains.index) == cut.layers[1:]
+    expected = value[gains.index] - value[cut.layers[0]]
+    np.testing.assert_allclose(gains["value"], expected, atol=1e-12)
+    given = gains["low"].notna()
+    assert (gains["low"] <= gains["value"])[given].all()
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,14 @@ import pytest
 from strata import StrataError
 from strata.convexity import graph_convexity, neighbor_graph
 from strata.convexity.graphs import graph_among, surroundings
-from strata.convexity.halved import halves_in_order
+from strata.convexity.halved import halves_in_order, score_interval
 from strata.convexity.measures import convexity_measures
 from strata.convexity.neighbors import symmetric_rows
 from strata.convexity.overlapping import overlapping_convexity
 from strata.convexity.scores import above_chance
 from strata.convexity.ties import Surroundings
+from strata.intervals import deviate_interval
+from strata.stats import wilson_interval
 
 DRAW = np.random.default_rng(0)
 POINTS = {
@@ -152,3 +154,19 @@ def test_overlapping_concepts_have_the_deviates_of_concepts():
         expected = known.concept_deviates[int(each.concept)]
         np.testing.assert_allclose(each.deviates, expected, atol=1e-12)
         assert each.low < each.value < each.high
+
+
+def test_near_one_an_interval_is_no_narrower_than_of_independent_samples():
+    features, labels = cloud(120, 3, apart=3.0)
+    found = graph_convexity(features, labels)
+    assert 120 * (1 - found.mean) < 0.25 and np.isnan(found.low) and np.isnan(found.high)
+    small = np.array([0.0010, -0.0005, 0.0004])
+    assert np.isnan(score_interval(0.998, small, 120).low)  # .24 of a sample
+    near = score_interval(0.995, small, 120)
+    wilson = wilson_interval(0.995 * 120, 120)
+    assert (near.low, near.high) == (wilson.low, wilson.high)
+    wide = score_interval(0.995, 20 * small, 120)
+    assert wide.low < wilson.low and wide.high > wilson.high
+    assert np.isnan(score_interval(0.002, small, 120).low)
+    middle = deviate_interval(0.5, small, share=True)
+    assert score_interval(0.5, small, 120) == middle

@@ -379,6 +379,11 @@ def test_a_cut_is_chosen_on_rows_that_it_is_not_tested_on(model, spoken, tmp_pat
     heard = spoken.segments["sample"].isin(unheard)
     counts = spoken.segments.loc[heard, "phoneme"].value_counts()
     assert pairs["test", "phoneme"]["n"].eq((counts * (counts - 1)).sum()).all()
+    assert tables["test"]["about"].eq("samples").all()
+    told = task_convexity(
+        tmp_path / "acts", spoken, ["word"], tasks, "test", apart=["speaker"], **options
+    )
+    assert told["about"].eq("samples, of these speakers").all()
     with pytest.raises(StrataError, match="no label column 'accent'"):
         task_convexity(tmp_path / "acts", spoken, ["accent"], {}, "train", **options)
 

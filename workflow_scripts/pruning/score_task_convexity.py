@@ -19,6 +19,7 @@ with job(snakemake):
         tasks_of(dataset.manifest, params.tasks, params.seed, dataset.info["name"]),
         params.part,
         model=snakemake.wildcards.model,
+        apart=[task["apart"] for task in params.tasks.values() if "apart" in task],
         seed=params.seed,
         **params.options,
     )

@@ -59,13 +59,14 @@ def paired_differences(
     same layer): value, low, high, and `p_value`
     (two-sided, of the same t); `other` is the layer or the model that was taken off. The best layer
     is the one whose value was highest here, which flatters it: an interval that holds zero says
-    that another may be as good. One layer without any other network gives no rows.
+    that another may be as good. One layer without any other network gives no rows. What measures
+    say their intervals are about (`about`) stays beside the differences.
 
     Raises StrataError for an unknown metric.
     """
     if missing := [metric for metric in metrics if not (measures["metric"] == metric).any()]:
         raise StrataError(f"differences: no metric {missing[0]!r} in the measures")
-    paired = paired or _by_deviates
+    paired = paired or difference_by_deviates
     table = measures[measures["metric"].isin(list(metrics))]
     table = table.assign(block=blocks_passed(measures)[table.index])
     for column in set(_PLACE) - set(table):
@@ -80,6 +81,7 @@ def paired_differences(
                 rows.append(_row(own.loc[layer], other, found) | {"p_value": p_value})
                 rows[-1] |= {"contrast": contrast, "other": name}
     columns = [*MEASURE_COLUMNS, "block", "family", "contrast", "other", "p_value"]
+    columns += [column for column in ("about",) if column in measures]
     return check_measures(pd.DataFrame(rows, columns=columns), "differences")
 
 
@@ -105,11 +107,12 @@ def _contrasts(
 
 def _row(own: pd.Series, other: pd.Series, found: Estimate) -> dict:
     kept = ["model", "dataset", "layer", "layer_index", "block", "family", "concept", "seed"]
+    kept += [column for column in ("about",) if column in own]
     place = {"metric": f"{own['metric']}_difference", "n": min(own["n"], other["n"])}
     return own[kept].to_dict() | found._asdict() | place
 
 
-def _by_deviates(own: pd.Series, other: pd.Series) -> tuple[Estimate, float]:
+def difference_by_deviates(own: pd.Series, other: pd.Series) -> tuple[Estimate, float]:
     """Difference of two rows that were cut in the same halves; without an interval where neither
     row has one, as of two scores near 1, whose halves do not tell how they vary."""
     value = float(own["value"] - other["value"])

@@ -33,7 +33,9 @@ import numpy as np
 import pandas as pd
 
 from strata.errors import StrataError
-from strata.stats import LEVEL, Estimate, without_interval
+from strata.stats import LEVEL, Estimate, wilson_interval, without_interval
+
+_FEW, _HARDLY_VARIES = 5, 0.25  # samples on the rarer side of a share
 
 
 def random_halves(
@@ -106,6 +108,23 @@ def variance_interval(
     centre, half = np.log(value / (1 - value)), half / (value * (1 - value))
     low, high = 1 / (1 + np.exp(-(centre + np.array([-half, half]))))
     return Estimate(float(value), float(low), float(high))
+
+
+def share_of_samples(found: Estimate, n: int) -> Estimate:
+    """The interval of a share over n samples, as far as it can be told near 0 and 1.
+
+    What hardly ever occurs is in few samples, and its spread within one of them says little of what
+    the next will hold. So with fewer than 5 samples on the rarer side, n min(p, 1 - p) < 5, the
+    interval is no narrower at either end than Wilson's of n independent samples; and with less than
+    a quarter of one there is none (benchmarks/coverage.py).
+    """
+    rare = n * min(found.value, 1 - found.value)
+    if rare < _HARDLY_VARIES:
+        return without_interval(found.value)
+    if rare >= _FEW or not np.isfinite(found.low):
+        return found
+    wilson = wilson_interval(found.value * n, n)
+    return Estimate(found.value, min(found.low, wilson.low), max(found.high, wilson.high))
 
 
 def t_p_value(value: float, variance: float, df: float) -> float:

@@ -77,15 +77,20 @@ def bootstrap_interval(
     return Estimate(value, *percentile_interval(np.array(draws), level))
 
 
-def wilson_interval(successes: int, n: int, level: float = LEVEL) -> Estimate:
-    """A share with Wilson's score interval (Wilson 1927). Raises StrataError for n < 1."""
-    from scipy.stats import binomtest
+def wilson_interval(successes: float, n: int, level: float = LEVEL) -> Estimate:
+    """A share with Wilson's score interval (Wilson 1927); `successes` may be a mean of shares times
+    n. Raises StrataError for n < 1 or successes outside 0 to n.
+    """
+    from scipy.stats import norm
 
     _check_level(level)
     if n < 1 or not 0 <= successes <= n:
         raise StrataError(f"a share needs 0 <= successes <= n and n > 0, not {successes} of {n}")
-    interval = binomtest(int(successes), int(n)).proportion_ci(level, method="wilson")
-    return Estimate(successes / n, float(interval.low), float(interval.high))
+    z, share = norm.ppf((1 + level) / 2), successes / n
+    centre = (successes + z**2 / 2) / (n + z**2)
+    half = z * np.sqrt(n * share * (1 - share) + z**2 / 4) / (n + z**2)
+    low, high = (float(np.clip(end, 0, 1)) for end in (centre - half, centre + half))
+    return Estimate(share, min(low, share), max(high, share))
 
 
 def permutation_p_values(observed: np.ndarray, null: np.ndarray) -> np.ndarray:

@@ -16,12 +16,11 @@ import pandas as pd
 
 from strata.arrays import as_array, as_labels, drawn_order
 from strata.errors import StrataError
-from strata.intervals import SharedMembers, variance_interval
+from strata.intervals import SharedMembers, share_of_samples, variance_interval
 from strata.stats import Estimate, without_interval
 
 _POINTS = 2048  # classified at a time
 _LEAST = 8  # samples of each concept for an interval
-_RARE = 0.25  # of a sample that must lie on the other side of a score
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,8 @@ class EuclideanConvexity:
 
     Pairs share samples: the variance of each concept's mean is that of rows with shared members
     (`strata.intervals`), of the overall mean the sum over concepts; Student's t interval on the
-    logit scale. NaN where a concept has fewer than 8 samples, and where less than a quarter of a
-    sample is on the other side of the mean, n min(mean, 1 - mean) < 0.25.
+    logit scale. NaN where a concept has fewer than 8 samples; near 0 and 1 as
+    `strata.intervals.share_of_samples`.
 
     `mean` is over all pairs of all concepts, `mean_over_concepts` over the concepts' own means;
     `per_concept` maps a label to its score; `scores` has a row per pair: concept, first, second
@@ -219,10 +218,9 @@ def _stratified(scores: pd.DataFrame, share: bool) -> Estimate:
         weight = len(own) / len(scores)
         variance += weight**2 * members.variance(own["value"].to_numpy())
         n_samples += members.n_members
-    if share and n_samples * min(value, 1 - value) < _RARE:
-        return without_interval(value)
     degrees = n_samples / 2 - scores["concept"].nunique()
-    return variance_interval(value, variance, degrees, share=share)
+    found = variance_interval(value, variance, degrees, share=share)
+    return share_of_samples(found, n_samples) if share else found
 
 
 def _result(scores: pd.DataFrame) -> EuclideanConvexity:

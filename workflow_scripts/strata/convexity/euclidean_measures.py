@@ -11,12 +11,13 @@ import pandas as pd
 
 from strata.convexity.euclidean import (
     euclidean_convexity,
+    euclidean_difference,
     linear_head_convexity,
     pairs_in_order,
 )
 from strata.errors import StrataError
 from strata.stats import Estimate
-from strata.tables import finish_measures, layer_row
+from strata.tables import EMBEDDING, finish_measures, layer_row
 
 if TYPE_CHECKING:
     from strata.convexity.remainder import CutClassifier
@@ -39,9 +40,11 @@ def euclidean_measures(
     """Euclidean convexity of a classifier's own classes from every layer to its answer.
 
     Metrics: euclidean_convexity (tokens or maps interpolated behind the layer and classified by the
-    rest of the network), and for what enters the last linear layer, in the row of the last layer,
-    head_sampled (by `points`) and head_exact. All are of the same pairs, drawn in an `order` of the
-    pictures (as they are; for a data set that of `strata.data.splits.sample_order`).
+    rest of the network), euclidean_convexity_gain (a layer less the first block, with the interval
+    of the difference, paired on the pairs), and for what enters the last linear layer, in the row
+    of the last layer, head_sampled (by `points`) and head_exact. All are of the same pairs, drawn
+    in an `order` of the pictures (as they are; for a data set that of
+    `strata.data.splits.sample_order`).
 
     Raises StrataError for a label that is none of the classes, besides those of the measures.
     """
@@ -52,11 +55,18 @@ def euclidean_measures(
     rows, labels = [], labels.tolist()
     order = np.arange(len(labels)) if order is None else order
     options = {"pairs": pairs_in_order(labels, pairs, seed, order)}
+    first = None
     for layer, (name, states) in enumerate(zip(classifier.layers, layers, strict=True)):
         found = euclidean_convexity(
             states, labels, partial(classifier.classify_from, layer), points=points, **options
         )
         rows.append(_euclidean_row(layer, name, family, "euclidean_convexity", found))
+        if first is not None:
+            gain = euclidean_difference(found, first)
+            metric = "euclidean_convexity_gain"
+            rows.append(layer_row(layer, name, family, metric, gain, found.n_pairs))
+        elif name != EMBEDDING:
+            first = found
         log(f"{name}: Euclidean convexity {found.mean:.3f}")
     weights, bias, classes = classifier.head_weights, classifier.head_bias, classifier.classes
 

@@ -19,15 +19,14 @@ import pandas as pd
 from strata.convexity.graphs import NeighborGraph, graph_among
 from strata.convexity.tallies import Labels, Tally, tally_pairs
 from strata.errors import StrataError
-from strata.intervals import deviate_interval, deviates, random_halves
-from strata.stats import Estimate, without_interval
+from strata.intervals import deviate_interval, deviates, random_halves, share_of_samples
+from strata.stats import Estimate
 
 if TYPE_CHECKING:
     from strata.convexity.ties import Surroundings
 
 LEAST_CLUSTERS = 20
 _LEAST = 8  # samples of a concept, so that a half has several pairs
-_RARE = 0.25
 _HELD = 0.95  # of the concepts, and of the pairs, that must have deviates
 
 
@@ -163,9 +162,7 @@ def _share(tally: Tally) -> float:
 def score_interval(value: float, found: np.ndarray, n: int) -> Estimate:
     """Interval of a score over n samples from its deviates.
 
-    None (NaN) where `value` is so near 0 or 1 that less than a quarter of a sample lies on the
-    other side, n min(value, 1 - value) < 0.25: what hardly ever occurs is in few samples.
+    None (NaN) where it hardly varies, and no narrower than Wilson's near 0 and 1
+    (`strata.intervals.share_of_samples`).
     """
-    if n * min(value, 1 - value) < _RARE:
-        return without_interval(value)
-    return deviate_interval(value, found, share=True)
+    return share_of_samples(deviate_interval(value, found, share=True), n)

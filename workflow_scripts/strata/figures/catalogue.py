@@ -50,8 +50,19 @@ def paired_models(study: Mapping) -> dict[str, dict[str, str]]:
 # The measures of each kind of study that the paper takes numbers from, and the models (a selection
 # of `models_of`) that each is taken of.
 MEASURES = {
-    "concepts": {"labels": "every", "counts": "every", "shares": "every", "truth": "every"},
-    "published_labels": {"labels": "every", "counts": "every", "shares": "every"},
+    "concepts": {
+        "labels": "every",
+        "counts": "every",
+        "shares": "every",
+        "truth": "every",
+        "differences": "every",
+    },
+    "published_labels": {
+        "labels": "every",
+        "counts": "every",
+        "shares": "every",
+        "differences": "every",
+    },
     "convexity": {
         "alignment": "every",
         "convexity": "every",
@@ -82,7 +93,12 @@ _NEEDS = {
     ("convexity", "transforms"): ("transforms",),
 }
 _ONE_TABLE = ("relation", "comparison")  # of all models together
-_COMPARED = ("convexity", "alignment")  # measures of which a study has a table of differences
+# Tables of differences of a study, by what is compared: a measure, or the study's labels.
+_COMPARED = {
+    "concepts": ("concepts",),
+    "published_labels": ("concepts",),
+    "convexity": ("convexity", "alignment"),
+}
 
 
 def measures(study: Mapping) -> list[str]:
@@ -104,7 +120,7 @@ def stems(
     if measure in _ONE_TABLE:
         return ["all"]
     if measure == "differences":
-        return [compared for compared in _COMPARED if measured(study, compared)]
+        return [compared for compared in _COMPARED[study["kind"]] if measured(study, compared)]
     wanted = measured(study, measure)
     if models is not None:
         wanted = [model for model in models if model in wanted]

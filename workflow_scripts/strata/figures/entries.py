@@ -74,6 +74,15 @@ FIGURES = {
         "Number of concepts before and after fine-tuning. Bands are {level} intervals "
         "over neurons, given these samples.",
     ),
+    "twin_shares": Entry(
+        "differences",
+        "differences.over_twins",
+        "twinned",
+        "Category shares of each model less those of its random twin in the same layer. Bands are "
+        "{level} intervals of the difference (column `about`: over pictures and neurons, or "
+        "neurons alone).",
+        {"metric": "category_share_mean_difference"},
+    ),
     "heatmap": Entry(
         "labels",
         "labels.concept_heatmap",

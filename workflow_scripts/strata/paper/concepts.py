@@ -11,7 +11,18 @@ import pandas as pd
 from strata.data.words import shown_categories
 from strata.dissect import DEFAULTS
 from strata.figures.models import ModelStyle
-from strata.paper.latex import Verbatim, escape, macro_name, parameter, percent, table_of
+from strata.paper.differences import CONTRASTS, difference_macros, in_last_layer
+from strata.paper.latex import (
+    Verbatim,
+    escape,
+    macro_name,
+    parameter,
+    percent,
+    points,
+    signed,
+    table_of,
+    whole,
+)
 from strata.paper.profiles import interval_cells, profile, table_layers
 from strata.stats import LEVEL
 from strata.tables import blocks_passed
@@ -22,11 +33,13 @@ def study_values(
 ) -> dict[str, object]:
     """Macros of a study: {name: value}.
 
-    `measures` has labels, counts and shares, and truth where it was scored. For each model:
+    `measures` has labels, counts, shares and their differences, and truth where it was scored. For
+    each model:
     number of neurons and layers; the number of concepts in the first and last layer and where it
     is highest (0 is the embedding, which has its own macros where it was recorded), its rank
     correlation with depth; the first and last share of each category; the share of significant
-    neurons; how often each similarity function names the planted truth.
+    neurons; how often each similarity function names the planted truth; differences in the last
+    layer, with their intervals.
     """
     values: dict[str, object] = {macro_name(name, "models"): len(styles)}
     for key in ("top_k", "permutations", "bootstrap", "alpha"):
@@ -40,19 +53,45 @@ def study_values(
         if "truth" in mine and len(mine["truth"]):
             found |= _truth_values(mine["truth"])
         values |= {macro_name(name, model, key): value for key, value in found.items()}
+    return values | _difference_values(name, measures["differences"])
+
+
+# The macro's words for each measure that differences are quoted of, and how they are written.
+_QUOTED = {
+    "n_concepts_median": ("count", whole),
+    "share_significant": ("significant", points),
+    "mean_best_auc": ("best auc", signed),
+}
+
+
+def _difference_values(name: str, table: pd.DataFrame) -> dict[str, object]:
+    """Last layer less the first (Gain) or the best (BelowBest), less the random twin's (OverTwin)
+    or that before fine-tuning (OverBase): of counts, significance, truth and each category.
+    """
+    values: dict[str, object] = {}
+    shown = set(shown_categories(list(dict.fromkeys(table["concept"].dropna()))))
+    for row in in_last_layer(table).itertuples():
+        metric = row.metric.removesuffix("_difference")
+        if metric == "category_share_mean" and row.concept in shown:
+            words, spelled = row.concept.split(" and ")[0], points
+        elif metric in _QUOTED:
+            words, spelled = _QUOTED[metric]
+        else:
+            continue
+        place = macro_name(name, row.model, words, CONTRASTS[row.contrast])
+        values |= difference_macros(place, row, spelled)
     return values
 
 
 def _count_values(counts: pd.DataFrame) -> dict[str, object]:
-    from strata.stats import correlation
+    from scipy.stats import spearmanr
 
     rows = counts[counts["metric"] == "n_concepts_median"].sort_values("layer_index")
     kinds, best = profile(rows)
     found: dict[str, object] = {f"count {kind}": int(value) for kind, value in kinds.items()}
     found["count max layer"] = best
     if len(rows) > 2 and rows["value"].nunique() > 1:
-        rho = correlation(rows["layer_index"], rows["value"])
-        found["count rho"] = rho.value
+        found["count rho"] = float(spearmanr(rows["layer_index"], rows["value"]).statistic)
     tested = counts[counts["metric"] == "share_significant"]
     if len(tested):
         weights = tested["n"]

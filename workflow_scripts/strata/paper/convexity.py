@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from strata.figures.models import ModelStyle
+from strata.paper.differences import CONTRASTS, difference_macros, in_last_layer
 from strata.paper.latex import (
-    Verbatim,
     escape,
     interval,
     macro_name,
@@ -54,6 +54,7 @@ def convexity_values(
             found = _profile_values(measures["euclidean"], model, "euclidean_convexity")
             named = {macro_name(name, model, "euclidean", k): v for k, v in found.items()}
             values |= named
+        values |= _gain_values(name, measures["euclidean"])
     if "relation" in measures:
         for row in measures["relation"].itertuples():
             place = macro_name(name, row.metric, row.model, row.family)
@@ -62,6 +63,16 @@ def convexity_values(
         values |= _difference_values(name, measures["differences"])
     if "transforms" in measures:
         values |= _transform_values(name, study, measures["transforms"])
+    return values
+
+
+def _gain_values(name: str, table: pd.DataFrame) -> dict[str, object]:
+    """Euclidean convexity of the last layer less the first."""
+    gains = table[table["metric"] == "euclidean_convexity_gain"]
+    values: dict[str, object] = {}
+    for row in in_last_layer(gains).itertuples():
+        place = macro_name(name, row.model, "euclidean", row.family, CONTRASTS["first"])
+        values |= difference_macros(place, row, signed)
     return values
 
 
@@ -82,28 +93,12 @@ def _difference_values(name: str, table: pd.DataFrame) -> dict[str, object]:
     (BelowBest), and in the last layer less the random twin (OverTwin) or the model before
     fine-tuning (OverBase); each with its interval (Range) and a word for its sign (Says)."""
     values: dict[str, object] = {}
-    words = {"first": "gain", "best": "below best", "twin": "over twin", "base": "over base"}
-    last = table.groupby("model")["block"].transform("max") == table["block"]
-    for row in table[last].itertuples():
+    for row in in_last_layer(table).itertuples():
         convex = row.metric.startswith("graph")
         about = "convexity" if convex else ""
-        place = macro_name(name, row.model, row.family, about, words[row.contrast])
-        shown = signed if convex else points
-        values[place] = shown(row.value)
-        values[place + "Range"] = interval(row.low, row.high, shown)
-        values[place + "Says"] = Verbatim(sign_word(row.low, row.high))
+        place = macro_name(name, row.model, row.family, about, CONTRASTS[row.contrast])
+        values |= difference_macros(place, row, signed if convex else points)
     return values
-
-
-def sign_word(low: float, high: float) -> str:
-    """Whether a difference is more or less than nothing, by its interval."""
-    if low > 0:
-        return "more"
-    if high < 0:
-        return "less"
-    if pd.isna(low):
-        return "given without an interval"
-    return "not measurably different"
 
 
 def _transform_values(name: str, study: Mapping, table: pd.DataFrame) -> dict[str, object]:

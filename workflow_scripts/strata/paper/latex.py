@@ -65,6 +65,12 @@ def signed(value: float) -> str:
     return Verbatim(f"\\ensuremath{{{value:+.2f}}}")
 
 
+def whole(value: float) -> str:
+    """A difference of numbers of things with its sign; where it is none itself, one decimal."""
+    decimals = 0 if value == int(value) else 1
+    return Verbatim(f"\\ensuremath{{{value:+.{decimals}f}}}")
+
+
 def interval(low: float, high: float, shown: Callable[[float], str] = number) -> str:
     """An interval in brackets, or in words that there is none."""
     if np.isnan(low) or np.isnan(high):

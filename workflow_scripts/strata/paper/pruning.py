@@ -8,7 +8,16 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from strata.figures.models import ModelStyle, family_name
-from strata.paper.latex import Verbatim, escape, interval, macro_name, parameter, percent, table_of
+from strata.paper.latex import (
+    Verbatim,
+    escape,
+    interval,
+    macro_name,
+    parameter,
+    percent,
+    points,
+    table_of,
+)
 from strata.paper.profiles import profile
 from strata.pruning.comparison import tradeoff_points
 from strata.pruning.criteria import RULES
@@ -117,11 +126,6 @@ def _task_values(name: str, measures: Mapping[str, pd.DataFrame]) -> dict[str, o
     return values
 
 
-def points(difference: float) -> Verbatim:
-    """A difference of shares in percentage points, without the word."""
-    return Verbatim(f"{100 * difference:.1f}".replace("-", r"\ensuremath{-}"))
-
-
 def _spread(place: tuple[str, ...], row, shown: Callable = percent) -> dict[str, object]:
     """A share (or a difference of shares) with its interval, or words that it has none."""
     return {
@@ -150,9 +154,9 @@ def pruning_table(measures: Mapping[str, pd.DataFrame], styles: Mapping[str, Mod
     """The paper's table: layers kept, accuracy with all layers, with the cut and at the oracle's
     depth (with the intervals of `strata.pruning.comparison.compare_cuts`), and what the cut saves;
     a row per model and task."""
-    points = tradeoff_points(measures["comparison"], measures["cost"])
+    reached = tradeoff_points(measures["comparison"], measures["cost"])
     body = []
-    for (model, task), mine in points.groupby(["model", "family"], sort=False):
+    for (model, task), mine in reached.groupby(["model", "family"], sort=False):
         found = mine.set_index("criterion")
         shown = ["full", CUT, *(["oracle"] if "oracle" in found.index else [])]
         cells = [_accuracy(found.loc[criterion]) for criterion in shown]

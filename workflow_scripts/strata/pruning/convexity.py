@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ def task_convexity(
     part: str,
     *,
     model: str,
+    apart: Collection[str] = (),
     log: Callable[[str], None] = print,
     **options,
 ) -> pd.DataFrame:
@@ -36,8 +37,9 @@ def task_convexity(
     that labels pieces of sounds is measured on the pieces of those samples. `directory` holds the
     activations; options and metrics are those of `strata.convexity.families.family_convexity`.
 
-    Intervals are about new recordings by the speakers of that part: where a task keeps speakers
-    `apart`, too few are left (of six who speak digits, two are tested on) to tell of others.
+    Intervals are about new samples, of the same speakers where tasks keep these `apart` (columns of
+    the manifest): too few are left (of six who speak digits, two are tested on) to tell of others.
+    The column `about` says so.
 
     Raises StrataError as `strata.convexity.families.family_convexity`.
     """
@@ -54,7 +56,9 @@ def task_convexity(
         )
         for family in families
     ]
-    return pd.concat(tables, ignore_index=True)
+    of_these = " and ".join(f"{column}s" for column in sorted(set(apart)))
+    about = f"samples, of these {of_these}" if of_these else "samples"
+    return pd.concat(tables, ignore_index=True).assign(about=about)
 
 
 def _rows_of(
