@@ -78,7 +78,7 @@ def test_sounds_are_read_too(tmp_path):
         ("path,age\ncats/a.jpg,3\n", r"no column 'animal'"),
         ("path,animal\n", "has no rows"),
         ("path,animal\ncats/a.jpg,cat\ncats/a.jpg,cat\n", "'cats/a.jpg' is listed twice"),
-        ("path,animal\ncats/a.jpg,cat\ndogs/c.jpg,\n", "line 3: column 'animal' is empty"),
+        ("path,animal\ncats/a.jpg,\ndogs/c.jpg,\n", "column 'animal' is empty; fill it, or leave"),
         ("path,animal\ncats/gone.jpg,cat\n", r"gone\.jpg: file is missing"),
     ],
 )

@@ -18,7 +18,8 @@ with job(snakemake):
     params, options = snakemake.params, dict(snakemake.params.options)
     dataset = open_dataset(Path(snakemake.input.manifest).parent)
     rows = dataset.manifest
-    own = np.ones(len(rows), bool) if params.split == "all" else rows["split"] == params.split
+    own = rows[params.family].notna()
+    own &= params.split == "all" or rows["split"] == params.split
     chosen = some_rows(np.flatnonzero(own), options.pop("pictures"), params.seed, rows)
     rows = rows.iloc[chosen]
     measures = euclidean_measures(

@@ -40,7 +40,7 @@ class Judgements:
         Raises StrataError for an item without any sample.
         """
         numbers = {name: i for i, name in enumerate(manifest["item"].astype(str))}
-        items = linked.astype(str).map(numbers).fillna(-1).astype(int).to_numpy()
+        items = linked.astype("str").map(numbers).fillna(-1).astype(int).to_numpy()
         missing = sorted(set(range(len(numbers))) - set(items.tolist()))
         if missing:
             name = manifest["item"].iloc[missing[0]]
@@ -71,7 +71,7 @@ def _members(families: pd.DataFrame) -> pd.DataFrame:
         if values.dtype == bool:
             columns[name] = values
         else:
-            columns |= {f"{name}={value}": values == value for value in sorted(set(values))}
+            columns |= {f"{name}={value}": values == value for value in sorted(set(values.dropna()))}
     return pd.DataFrame(columns, index=families.index)
 
 
@@ -91,7 +91,7 @@ def open_judgements(
     for file in map(Path, files):
         info = json.loads((file.parent / "dataset.json").read_text())
         items = pd.read_parquet(file.parent / "manifest.parquet")
-        linked = pictures[columns[info["name"]]].astype(str)
+        linked = pictures[columns[info["name"]]].astype("str")
         if "shown" in info and not every_picture:
             linked = linked.where(shown_pictures(linked, pictures["path"], info["shown"]))
         found.append(Judgements.of(items, pd.read_parquet(file), info, linked))

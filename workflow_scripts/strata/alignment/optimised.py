@@ -57,7 +57,8 @@ def transform_measures(
     For each layer, set of triplets and method (`transform`, a further column): accuracy_before and
     accuracy_after on triplets of items that took no part in the fit, and the graph convexity of
     each family (`concept`) before and after a transform fitted to all triplets, with the median of
-    the regularisations that the folds chose; `scored` marks the samples it is measured on (all).
+    the regularisations that the folds chose; `scored` marks the samples it is measured on (all),
+    less those that have no label.
     accuracy_gain and graph_convexity_gain are the differences, paired. Intervals of accuracy speak
     about new items for the transforms of the folds, those of convexity about new samples
     (`halves`, drawn in `order`, as `strata.data.splits.sample_order` has it) for the fitted one:
@@ -68,17 +69,18 @@ def transform_measures(
     scoring = {"n_neighbors": n_neighbors, "pairs": pairs, "seed": seed}
     search = {"grid": grid, "folds": folds, "similarity": similarity, "seed": seed}
     chosen = np.ones(len(labels), bool) if scored is None else np.asarray(scored, bool)
-    cut = _same_halves(labels, chosen, halves, order, seed)
+    own = {f: chosen & labels[f].notna().to_numpy() for f in labels}
+    cut = {f: _same_halves(labels[f], own[f], halves, order, seed) for f in labels}
     for layer, (name, features, batches) in enumerate(_with_local(layers, local, model)):
         features = np.asarray(features, dtype=np.float64)
-        before = _convexities(features[chosen], labels[chosen], cut, scoring)
+        before = _convexities(features, labels, own, cut, scoring)
         for each, method in product(judgements, methods):
             fitting = {"alpha": alpha, "temperature": temperature, "task": each.info["task"]}
             fitting |= {"centre": centre, "local": batches if method == "glocal" else None}
             tested, fitted = _optimised(features, each, method, fitting, search)
             place, more = (layer, name, each.name), {"transform": method}
             rows += _tested_rows(place, each, tested, more)
-            after = _convexities(fitted(features[chosen]), labels[chosen], cut, scoring)
+            after = _convexities(fitted(features), labels, own, cut, scoring)
             rows += _changed_rows(place, before, after, more)
         log(f"{name}: {', '.join(methods)}")
     return finish_measures(rows, model, dataset, seed)
@@ -98,19 +100,22 @@ def _with_local(layers: Iterable, local: Iterable | None, model: str) -> Iterato
         yield (*here, there[1])
 
 
-def _same_halves(labels, chosen, halves, order, seed) -> dict[str, np.ndarray]:
-    """The halves of each family's samples, the same before and after and in all layers."""
+def _same_halves(labels, chosen, halves, order, seed) -> np.ndarray:
+    """The halves of a family's chosen samples, the same before and after and in all layers."""
     order = np.arange(len(labels)) if order is None else np.asarray(order)
     place = np.cumsum(chosen) - 1
     kept = place[order[chosen[order]]]
-    return {f: halves_in_order(labels[f][chosen], halves, kept, seed) for f in labels}
+    return halves_in_order(labels[chosen], halves, kept, seed)
 
 
 def _convexities(
-    features: np.ndarray, labels: pd.DataFrame, cut: Mapping, options: Mapping
+    features: np.ndarray, labels: pd.DataFrame, own: Mapping, cut: Mapping, options: Mapping
 ) -> dict:
-    """Graph convexity of each family."""
-    return {f: graph_convexity(features, labels[f], halves=cut[f], **options) for f in labels}
+    """Graph convexity of each family, on its `own` samples (booleans)."""
+    return {
+        f: graph_convexity(features[rows], labels[f][rows], halves=cut[f], **options)
+        for f, rows in own.items()
+    }
 
 
 def _optimised(

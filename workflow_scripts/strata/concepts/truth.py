@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from strata.concepts.quadrants import BOTH, NEURONS, have_own_labels, quadrants
-from strata.dissect.annotation_ranks import Mask
+from strata.dissect.annotation_ranks import masks_of
 from strata.errors import StrataError
 from strata.intervals import deviate_interval, deviates
 from strata.stats import Estimate, bootstrap_interval, wilson_interval, without_interval
@@ -30,8 +30,8 @@ def factor_indicators(
 ) -> tuple[list[str], np.ndarray]:
     """The planted factors that the vocabulary names, and which sample has which.
 
-    Returns names (factors,) and booleans (samples, factors); factors that all or no samples have
-    are left out. Raises StrataError for a family that the manifest does not have.
+    Returns names (factors,) and 1 or 0 (samples, factors), NaN for samples without a label in the
+    factor's family; factors that all or no samples have are left out. Raises StrataError for a family that the manifest does not have.
     """
     names = list(dict.fromkeys(factor for factors in vocabulary.values() for factor in factors))
     columns = []
@@ -39,23 +39,30 @@ def factor_indicators(
         family, _, value = name.partition("=")
         if family not in manifest:
             raise StrataError(f"vocabulary: the data set has no factor family {family!r}")
-        columns.append((manifest[family] == value).to_numpy())
+        has = (manifest[family] == value).to_numpy(dtype=np.float32)
+        columns.append(np.where(manifest[family].isna(), np.float32(np.nan), has))
     present = np.stack(columns, axis=1)
-    varying = present.any(axis=0) & ~present.all(axis=0)
+    varying = _varying(present)
     return [n for n, v in zip(names, varying, strict=True) if v], present[:, varying]
+
+
+def _varying(present: np.ndarray) -> np.ndarray:
+    """Which factors some samples have and others lack."""
+    return (present == 1).any(axis=0) & (present == 0).any(axis=0)
 
 
 def factor_auc(activations: np.ndarray, present: np.ndarray) -> np.ndarray:
     """AUC (neurons, factors) of every neuron for every factor; ties count half.
 
-    `activations` is (samples, neurons), `present` boolean (samples, factors). AUC is the
-    Mann-Whitney statistic over the number of pairs, from ranks.
+    `activations` is (samples, neurons), `present` (samples, factors) 1 or 0, NaN for samples that
+    take no part. AUC is the Mann-Whitney statistic over the number of pairs, from ranks.
     """
-    mask, parts = Mask(np.arange(present.shape[1]), None, present), []
+    masks, found = masks_of(present), np.empty((activations.shape[1], present.shape[1]))
     for start in range(0, activations.shape[1], _NEURONS):
-        block = np.asarray(activations[:, start : start + _NEURONS])
-        parts.append(mask.deviations(block.T).auc)
-    return np.concatenate(parts)
+        block = np.asarray(activations[:, start : start + _NEURONS]).T
+        for mask in masks:
+            found[start : start + _NEURONS, mask.places] = mask.deviations(block).auc
+    return found
 
 
 def neuron_truth(
@@ -198,7 +205,7 @@ def _truth_deviates(
         for labels, rows in ((first, half), (second, ~half)):
             labels = labels[labels["concept"].notna()]
             units = labels["unit"].to_numpy()
-            varying = present[rows].any(axis=0) & ~present[rows].all(axis=0)
+            varying = _varying(present[rows])
             known = [name for name, kept in zip(factors, varying, strict=True) if kept]
             if not (len(units) and known):
                 pair.append([np.nan] * 3)

@@ -35,7 +35,8 @@ def study_convexity(
     """Graph convexity of families in every layer, on the samples of a split ("all").
 
     `directory` holds the activations. Families that label samples are measured on these, those that
-    label pieces of sounds on the pieces of these samples (`family_convexity`). Each family's
+    label pieces of sounds on the pieces of these samples (`family_convexity`). Samples without a
+    label take no part in that family. Each family's
     samples are cut into random `halves` by what they are (`strata.data.splits.sample_order`), in
     the same ways for all layers and models. Options and metrics are those of
     `strata.convexity.measures.convexity_measures`.
@@ -43,16 +44,18 @@ def study_convexity(
     Raises
     ------
     StrataError
-        No sample is in the split, besides what `family_convexity` and `convexity_measures` raise.
+        No sample is in the split, or has a label, besides what `family_convexity` and `convexity_measures` raise.
     """
     manifest, name = dataset.manifest, dataset.info["name"]
     rows = rows_of_split(manifest, split, name)
     told = {"model": model, "seed": seed, "log": log, **options}
     tables = []
-    if own := [family for family in families if family in manifest]:
-        labels = manifest[own].iloc[rows].reset_index(drop=True)
-        layers = _layers(ActivationCache(directory), rows)
-        order = sample_order(manifest.iloc[rows])
+    for own, there in _labelled_alike(manifest.iloc[rows], families):
+        if not there.any():
+            raise StrataError(f"{name}: no sample in {split} has a label in {own[0]!r}")
+        labels = manifest[own].iloc[rows[there]].reset_index(drop=True)
+        layers = _layers(ActivationCache(directory), rows[there])
+        order = sample_order(manifest.iloc[rows[there]])
         cut = {f: halves_in_order(labels[f], halves, order, seed) for f in own}
         tables.append(convexity_measures(layers, labels, dataset=name, halves=cut, **told))
     for family in families:
@@ -78,8 +81,8 @@ def family_convexity(
     """Graph convexity of a family in every layer, on the samples `rows`, or where it labels pieces
     of sounds on the pieces of these samples.
 
-    Values that occur once are left out (and told to `log`): between one sample and itself there is
-    no path. `part` is what errors call the samples `rows`. Intervals are about new samples: pieces
+    Samples without a label are left out, and so are values that occur once (and are told to `log`):
+    between one sample and itself there is no path. `part` is what errors call the samples `rows`. Intervals are about new samples: pieces
     of one sound are not independent and stay in one of the random `halves` (none with fewer than 20
     sounds). About other speakers than those of the samples they say nothing.
 
@@ -101,6 +104,7 @@ def family_convexity(
                 f"{model}: {family!r} labels pieces of the sounds of {name}, and its activations "
                 "are of whole sounds only"
             )
+    rows = np.asarray(rows)[labelled[family].iloc[rows].notna().to_numpy()]
     labels = labelled[[family]].iloc[rows].reset_index(drop=True)
     rows, labels = _pairable(rows, labels, family, log)
     if len(labels[family].unique()) < 2:
@@ -114,6 +118,18 @@ def family_convexity(
     layers = _layers(ActivationCache(folder), rows)
     told = {"model": model, "dataset": name, "seed": seed, "log": log, **options}
     return convexity_measures(layers, labels, halves=cut, **told)
+
+
+def _labelled_alike(
+    manifest: pd.DataFrame, families: Sequence[str]
+) -> list[tuple[list[str], np.ndarray]]:
+    """Families that label samples, grouped by which samples have a label: (families, booleans)."""
+    groups: dict[bytes, tuple[list[str], np.ndarray]] = {}
+    for family in families:
+        if family in manifest:
+            there = manifest[family].notna().to_numpy()
+            groups.setdefault(there.tobytes(), ([], there))[0].append(family)
+    return list(groups.values())
 
 
 def _content_order(manifest: pd.DataFrame, chosen: pd.DataFrame) -> np.ndarray:

@@ -97,7 +97,8 @@ def index_with_account(
 
 def _skipped(manifest: pd.DataFrame, reasons: Mapping[str, str]) -> list[dict]:
     """Records of the files that cannot be read, in order."""
-    labels = manifest.drop(columns=["path", "split"], errors="ignore")
+    labels = manifest.drop(columns=["path", "split"], errors="ignore").astype(object)
+    labels = labels.where(labels.notna(), None)
     return [
         {"path": path, "reason": reasons[path], "row": row, "labels": labels.iloc[row].to_dict()}
         for row, path in enumerate(manifest["path"])

@@ -15,8 +15,9 @@ from strata.errors import StrataError
 _OWN = ("sample", "split", "index", "item")  # columns of a set of items that are no categories
 
 
-def skipped_labels(pictures: Dataset, column: str) -> dict[int, str]:
-    """The labels of skipped pictures, by the row that each would have had.
+def skipped_labels(pictures: Dataset, column: str) -> dict[int, str | None]:
+    """The labels of skipped pictures (None where they have none), by the row that each would have
+    had.
 
     Raises StrataError where sample numbers were judged, which skipping has changed.
     """
@@ -29,11 +30,12 @@ def skipped_labels(pictures: Dataset, column: str) -> dict[int, str]:
     return {record["row"]: {**record, **record["labels"]}[column] for record in records}
 
 
-def with_skipped(labels: pd.Series, skipped: Mapping[int, str]) -> list[str]:
-    """Labels of all rows, those of skipped ones at their places."""
-    read = iter(labels.astype(str))
+def with_skipped(labels: pd.Series, skipped: Mapping[int, str | None]) -> list[str]:
+    """Labels of all rows that have one, those of skipped ones at their places."""
+    read = iter(labels.astype("str"))
     n = len(labels) + len(skipped)
-    return [skipped[row] if row in skipped else next(read) for row in range(n)]
+    found = [skipped[row] if row in skipped else next(read) for row in range(n)]
+    return [label for label in found if not pd.isna(label)]
 
 
 def without_items(
@@ -75,10 +77,11 @@ def marks(path: Path, n: int) -> pd.DataFrame:
 
 
 def shared_labels(pictures: Dataset, column: str, log: Callable[[str], None]) -> pd.DataFrame:
-    """Labels by item (the values of `column`) that no two pictures of an item differ in."""
+    """Labels by item (the values of `column`) that no two pictures of an item differ in; pictures
+    of no item, or without a label, say nothing."""
     manifest = pictures.manifest
     families = [name for name in pictures.families if name != column]
-    groups = manifest.groupby(manifest[column].astype(str))
+    groups = manifest.groupby(manifest[column].astype("str"))
     shared = [name for name in families if (groups[name].nunique() <= 1).all()]
     for name in set(shared) & set(_OWN):
         log(f"{pictures.info['name']}: {name!r} cannot name a category of items and is left out")

@@ -2,7 +2,8 @@
 
 A layout is one of `{"classes": folder, "family": column}`: each subfolder is a class, with all that
 lies below it; `{"labels": table}`: a table (`user_tables.read_table`) with the column `path`,
-optionally `split`, and a column per family (`"families"` picks some); `{"pattern": regular
+optionally `split`, and a column per family (`"families"` picks some), an empty cell of which says
+that it does not apply; `{"pattern": regular
 expression}`: its named groups, matched to the whole path below the root, are the families. With any
 of them, `"lists"` (`{split: file of paths}`) puts the listed files into a split and all others into
 train; `"skip"` names files to leave out.
@@ -20,7 +21,7 @@ import pandas as pd
 
 from strata.data.listing import Listing, is_hidden, left_out, list_files
 from strata.data.reading import SUFFIXES
-from strata.data.user_tables import Paths, check_filled, read_lines, read_table
+from strata.data.user_tables import Paths, check_filled, read_lines, read_table, without_empty
 from strata.errors import StrataError
 
 OWN = ("path", "split", "sample")  # columns of a manifest that are no labels
@@ -45,8 +46,8 @@ def labelled_files(
     Raises
     ------
     StrataError
-        A folder or table is missing, a column is not there or cannot be a family, a label is
-        empty, a file is named twice, no file matches, or fewer than two of several classes have
+        A folder or table is missing, a column is not there, has no label or cannot be a family, a
+        path or split is empty, a file is named twice, no file matches, or fewer than two of several classes have
         files.
     """
     if not root.is_dir():
@@ -148,8 +149,10 @@ def _from_table(
     _check_families(families, str(path))
     if not len(table):
         raise StrataError(f"{path}: the table has no rows")
-    keep = [*(["split"] if "split" in table else []), *families]
-    check_filled(table, ["path", *keep], path)
+    own = ["split"] if "split" in table else []
+    keep = [*own, *families]
+    check_filled(table, ["path", *own], path)
+    table = without_empty(table, families, path)
     paths = Paths(root, listing.files)
     found = pd.Series(
         [paths.find(text, f"{path}, line {line}") for line, text in table["path"].items()],
@@ -230,6 +233,7 @@ def _splits(
         raise StrataError(f"{name}: splits {dict(shares)} must add up to 1")
     draw = np.random.default_rng(seed)
     result = np.empty(len(groups), dtype=object)
+    groups = groups.fillna("")  # those that have none are a group too
     by_path = np.argsort(paths.to_numpy(dtype=str), kind="stable")
     for group in sorted(groups.unique()):
         rows = draw.permutation(by_path[(groups == group).to_numpy()[by_path]])

@@ -42,7 +42,7 @@ class Dataset:
 
     `manifest` has a row per sample in the order of every array that follows: `sample` (0..n-1),
     `split`, `path` (below `root`) or `index` (a row of the array that `info["storage"]` names), and
-    a column of labels per concept family. `info` is the content of `dataset.json`.
+    a column of labels per concept family, missing where it does not apply. `info` is the content of `dataset.json`.
     """
 
     directory: Path
@@ -125,12 +125,14 @@ class Dataset:
 
 
 def describe(manifest: pd.DataFrame, info: Mapping) -> dict:
-    """The parts of `dataset.json` that the manifest itself tells: n, families and counts."""
+    """The parts of `dataset.json` that the manifest itself tells: n, families and counts; and of
+    families that do not apply to all samples how many have no label (`missing`)."""
+    labels = {name: manifest[name] for name in families_of(manifest, info)}
+    missing = {name: int(each.isna().sum()) for name, each in labels.items() if each.isna().any()}
     return {
         "n": len(manifest),
-        "families": {
-            name: sorted(set(manifest[name].astype(str))) for name in families_of(manifest, info)
-        },
+        "families": {name: sorted(set(each.dropna().astype(str))) for name, each in labels.items()},
+        **({"missing": missing} if missing else {}),
         "counts": {str(k): int(v) for k, v in manifest["split"].value_counts().items()},
     }
 

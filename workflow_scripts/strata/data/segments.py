@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from strata.data.user_tables import Paths, check_filled, read_numbers, read_table
+from strata.data.user_tables import Paths, read_numbers, read_table, without_empty
 from strata.errors import StrataError
 
 _ROUNDING = 0.1  # seconds by which an annotator's last piece may go beyond the end
@@ -22,8 +22,8 @@ def read_segments(
     log: Callable[[str], None] = print,
 ) -> tuple[pd.DataFrame, int]:
     """Labelled pieces of sounds (sample, start, end, a column per family) from a table with the
-    columns path, start and end (seconds) and at least one of labels; and how many pieces were
-    dropped because they are of `skipped` files.
+    columns path, start and end (seconds) and at least one of labels, missing where a cell is empty;
+    and how many pieces were dropped because they are of `skipped` files.
 
     Raises StrataError for a table that is missing or lacks a column, a path that is no sample, a
     piece that ends before it starts, or one that lies outside of its sound.
@@ -61,7 +61,7 @@ def read_segments(
             f"{table}, line {pieces.index[wrong[0]]}: {pieces['path'].iloc[wrong[0]]!r} should be "
             "a sample, and start before end"
         )
-    check_filled(pieces, families, table)
+    pieces = without_empty(pieces, families, table)
     _check_ends(Path(root), pieces, table)
     pieces = pieces.astype({"sample": int, "start": float, "end": float})
     pieces = pieces.sort_values(["sample", "start"], kind="stable").reset_index(drop=True)

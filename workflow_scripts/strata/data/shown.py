@@ -15,7 +15,7 @@ def shown_pictures(items: pd.Series, paths: pd.Series, shown: str) -> np.ndarray
     """Which pictures stand for their item (boolean): those whose whole path matches `shown`, and
     all of an item of which none does. `items` names the item of each picture."""
     matches = paths.astype(str).str.fullmatch(shown).to_numpy(bool)
-    known = items.isin(items[matches]).to_numpy()
+    known = items.isin(items[matches].dropna()).to_numpy()
     return matches | ~known
 
 
@@ -28,9 +28,9 @@ def check_shown(spec: Mapping, pictures: Dataset, names: Sequence[str]) -> None:
         return
     if "path" not in pictures.manifest:
         raise StrataError(f"shown: the pictures of {spec['images']} have no paths to match")
-    items = pictures.manifest[spec["column"]].astype(str)
+    items = pictures.manifest[spec["column"]].astype("str")
     matches = pictures.manifest["path"].astype(str).str.fullmatch(spec["shown"])
-    found = len(set(items[matches.to_numpy(bool)]) & set(names))
+    found = len(set(items[matches.to_numpy(bool)].dropna()) & set(names))
     if not found:
         example = pictures.manifest["path"].iloc[0]
         raise StrataError(

@@ -26,16 +26,22 @@ class Task:
         return cls(target, task_rows(manifest, target, seed=seed, name=name, needed=needed, **spec))
 
     def targets(self, labels: np.ndarray) -> tuple[list[str], np.ndarray]:
-        """The classes of the train split, and the class number of every label (-1 for others)."""
-        labels = np.asarray(labels, dtype=str)
+        """The classes of the train split, and the class number of every label (-1 for others, and
+        for missing ones)."""
+        labels, known = as_text(labels), pd.Series(labels).notna().to_numpy()
         classes = np.unique(labels[self.rows["train"]])
         places = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
-        return classes.tolist(), np.where(classes[places] == labels, places, -1)
+        return classes.tolist(), np.where(known & (classes[places] == labels), places, -1)
 
 
 def tasks_of(manifest: pd.DataFrame, specs: Mapping, seed: int, name: str) -> dict[str, Task]:
     """The tasks of a study's configuration: {column to be learned: task}."""
     return {target: Task.of(manifest, target, spec, seed, name) for target, spec in specs.items()}
+
+
+def as_text(labels: Sequence) -> np.ndarray:
+    """Labels as an array of text; a missing one is "", which no label is."""
+    return pd.Series(labels).astype("str").fillna("").to_numpy().astype(str)
 
 
 def shared_rows(tasks: Mapping[str, Task], split: str) -> np.ndarray:
@@ -78,12 +84,13 @@ def task_rows(
     Parameters
     ----------
     target
-        The column of labels to be learned.
+        The column of labels to be learned; samples without a label are left out.
     splits
         "own": the manifest's column `split`; or the share of each split, drawn anew: whole groups
         of `apart` where it is given, else samples within each class of `target`.
     apart
-        A column no value of which may be in two splits (speakers, when words are learned).
+        A column no value of which may be in two splits (speakers, when words are learned); samples
+        without a value are left out, as nobody knows whether they are apart.
     at_least
         Samples of a class that has fewer are left out.
     needed
@@ -99,12 +106,14 @@ def task_rows(
     for column in filter(None, (target, apart)):
         if column not in manifest:
             raise StrataError(f"{name}: no column {column!r}")
-    labels = manifest[target].to_numpy(dtype=str)
-    frequent = manifest.groupby(target)[target].transform("size").to_numpy() >= at_least
+    known = manifest[[*filter(None, (target, apart))]].notna().all(axis=1)
+    labels = as_text(manifest[target])
+    sizes = manifest[target].where(known).groupby(manifest[target]).transform("count")
+    frequent = known.to_numpy() & (sizes >= at_least).to_numpy()
     if splits == "own":
         rows = {str(s): np.flatnonzero(manifest["split"] == s) for s in set(manifest["split"])}
     elif apart is not None:
-        rows = _drawn_groups(manifest[apart].to_numpy(dtype=str), splits, seed, f"{name}: {apart}")
+        rows = _drawn_groups(as_text(manifest[apart]), splits, seed, f"{name}: {apart}")
     else:
         kept = sample_order(manifest)
         kept = kept[frequent[kept]]
@@ -113,14 +122,14 @@ def task_rows(
     rows = {split: part[frequent[part]] for split, part in rows.items()}
     _check_task(labels, rows, needed, f"{name}: {target}")
     if apart is not None:
-        _check_apart(manifest[apart].to_numpy(dtype=str), rows, f"{name}: {apart}")
+        _check_apart(as_text(manifest[apart]), rows, f"{name}: {apart}")
     return rows
 
 
 def _drawn_groups(
     groups: np.ndarray, shares: Mapping[str, float], seed: int, name: str
 ) -> dict[str, np.ndarray]:
-    values = np.unique(groups)
+    values = np.unique(groups[groups != ""])
     if len(values) < len(shares):
         raise StrataError(f"{name} has {len(values)} values, too few for {len(shares)} splits")
     order = np.random.default_rng(seed).permutation(values)

@@ -165,7 +165,8 @@ def simulate_answers(
 ) -> tuple[pd.DataFrame, float]:
     """Answers of simulated observers to random triplets of the rows of `factors`.
 
-    Two items are as similar as the sum of the `weights` of the factors that they share. Every
+    Two items are as similar as the sum of the `weights` of the factors that they share; a missing
+    label is shared with none. Every
     triplet is shown to `repeats` observers, who keep a pair together with the probability of the
     softmax of the three similarities. With `object` and `kind` among the factors this is a planted
     hierarchy. The noise is known: the second value is the highest accuracy that can be expected.
@@ -186,8 +187,9 @@ def simulate_answers(
     pairs = [(a, b, c), (a, c, b), (b, c, a)]
     similar = np.zeros((triplets, 3))
     for family, weight in weights.items():
-        values = factors[family].to_numpy()
-        similar += weight * np.stack([values[i] == values[j] for i, j, _ in pairs], axis=1)
+        values = pd.factorize(factors[family])[0]  # -1 for a missing one
+        shared = [(values[i] == values[j]) & (values[i] >= 0) for i, j, _ in pairs]
+        similar += weight * np.stack(shared, axis=1)
     chances = np.exp(similar - similar.max(axis=1, keepdims=True))
     chances /= chances.sum(axis=1, keepdims=True)
     counts = draw.multinomial(repeats, chances)
@@ -277,7 +279,7 @@ def collected_triplets(
     else:
         items = items.join(shared_labels(pictures, spec["column"], log), on="item")
     info = {key: spec.get(key, pictures.info.get(key)) for key in ("source", "licence")}
-    without = set(lost.values()).difference(pictures.manifest[spec["column"]] if lost else ())
+    without = (set(lost.values()) - {None}).difference(pictures.manifest[spec["column"]] if lost else ())
     gone = items["item"].isin(without).to_numpy()
     if gone.any():
         items, answers, dropped = without_items(items, answers, gone)

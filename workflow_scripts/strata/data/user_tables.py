@@ -174,6 +174,16 @@ def check_filled(table: pd.DataFrame, columns: Sequence[str], path: str | Path) 
             raise StrataError(f"{path}, line {line}: column {column!r} is empty")
 
 
+def without_empty(table: pd.DataFrame, columns: Sequence[str], path: str | Path) -> pd.DataFrame:
+    """The table with the empty cells of these columns of labels missing: a column does not apply
+    there. Raises StrataError for a column without any label."""
+    table = table.assign(**{column: table[column].mask(table[column] == "") for column in columns})
+    for column in columns:
+        if table[column].isna().all():
+            raise StrataError(f"{path}: column {column!r} is empty; fill it, or leave it out")
+    return table
+
+
 class Paths:
     """Files below a folder, found by the paths that people write.
 
@@ -226,5 +236,6 @@ def _key(path: str) -> str:
 
 
 def in_one_form(labels: pd.Series) -> pd.Series:
-    """Labels as text in composed form, so that the same word is the same label."""
+    """Labels as text in composed form, so that the same word is the same label; missing ones stay
+    so."""
     return labels.astype("str").str.normalize("NFC").astype("str")

@@ -200,5 +200,5 @@ def specimens(dataset: Dataset, n: int, seed: int) -> list[tuple[int, Image.Imag
     manifest = dataset.manifest
     shown = np.random.default_rng(seed).permutation(len(manifest))[:n]
     column = "caption" if "caption" in manifest else next(iter(dataset.families), None)
-    words = manifest[column].astype("str").str.replace("_", " ") if column else None
+    words = manifest[column].astype("str").fillna("").str.replace("_", " ") if column else None
     return [(int(i), dataset.image(i), words.iloc[i] if column else "") for i in shown]

@@ -38,7 +38,7 @@ def sound_specimen(dataset: Dataset, n: int = 8, seed: int = 0) -> tuple[Figure,
         ax.set_ylim(0, top)
         ax.grid(False)
         labels = dataset.manifest.iloc[sample]
-        ax.set_title(", ".join(str(labels[family]) for family in families))
+        ax.set_title(", ".join(str(label) for label in labels[families].dropna()))
         pieces = _pieces(dataset, int(sample))
         for piece in pieces.itertuples():
             ax.axvline(piece.start, color="white", lw=0.5)
@@ -82,4 +82,4 @@ def _pieces(dataset: Dataset, sample: int) -> pd.DataFrame:
         return pd.DataFrame({"start": [], "end": [], "label": []})
     mine = dataset.segments[dataset.segments["sample"] == sample]
     family = next(c for c in mine if c not in ("sample", "start", "end"))
-    return mine[["start", "end"]].assign(label=mine[family])
+    return mine[["start", "end"]].assign(label=mine[family].fillna(""))

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from strata import __version__
-from strata.data.splits import Task
+from strata.data.splits import Task, as_text
 from strata.pruning.criteria import Layers
 from strata.pruning.crossed import crossed_interval
 from strata.pruning.kept import cut_place, kept_text
@@ -112,7 +112,7 @@ def _clusters(dataset: Dataset, task: Task, apart: str | None) -> dict[str, np.n
     """Of each split, the cluster of every sample as text: of its number where none is given."""
     if apart is None:
         return {split: rows.astype(str) for split, rows in task.rows.items()}
-    values = dataset.manifest[apart].to_numpy(dtype=str)
+    values = as_text(dataset.manifest[apart])
     return {split: values[rows] for split, rows in task.rows.items()}
 
 
