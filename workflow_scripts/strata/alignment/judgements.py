@@ -71,7 +71,9 @@ def _members(families: pd.DataFrame) -> pd.DataFrame:
         if values.dtype == bool:
             columns[name] = values
         else:
-            columns |= {f"{name}={value}": values == value for value in sorted(set(values.dropna()))}
+            columns |= {
+                f"{name}={value}": values == value for value in sorted(set(values.dropna()))
+            }
     return pd.DataFrame(columns, index=families.index)
 
 

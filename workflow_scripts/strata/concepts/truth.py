@@ -31,7 +31,8 @@ def factor_indicators(
     """The planted factors that the vocabulary names, and which sample has which.
 
     Returns names (factors,) and 1 or 0 (samples, factors), NaN for samples without a label in the
-    factor's family; factors that all or no samples have are left out. Raises StrataError for a family that the manifest does not have.
+    factor's family; factors that all or no samples have are left out. Raises StrataError for a
+    family that the manifest does not have.
     """
     names = list(dict.fromkeys(factor for factors in vocabulary.values() for factor in factors))
     columns = []

@@ -44,7 +44,8 @@ def study_convexity(
     Raises
     ------
     StrataError
-        No sample is in the split, or has a label, besides what `family_convexity` and `convexity_measures` raise.
+        No sample is in the split, or has a label, besides what `family_convexity` and
+        `convexity_measures` raise.
     """
     manifest, name = dataset.manifest, dataset.info["name"]
     rows = rows_of_split(manifest, split, name)
@@ -82,9 +83,10 @@ def family_convexity(
     of sounds on the pieces of these samples.
 
     Samples without a label are left out, and so are values that occur once (and are told to `log`):
-    between one sample and itself there is no path. `part` is what errors call the samples `rows`. Intervals are about new samples: pieces
-    of one sound are not independent and stay in one of the random `halves` (none with fewer than 20
-    sounds). About other speakers than those of the samples they say nothing.
+    between one sample and itself there is no path. `part` is what errors call the samples `rows`.
+    Intervals are about new samples: pieces of one sound are not independent and stay in one of the
+    random `halves` (none with fewer than 20 sounds). About other speakers than those of the samples
+    they say nothing.
 
     Raises
     ------

@@ -47,8 +47,8 @@ def labelled_files(
     ------
     StrataError
         A folder or table is missing, a column is not there, has no label or cannot be a family, a
-        path or split is empty, a file is named twice, no file matches, or fewer than two of several classes have
-        files.
+        path or split is empty, a file is named twice, no file matches, or fewer than two of several
+        classes have files.
     """
     if not root.is_dir():
         raise StrataError(f"{name}: no folder {root}")

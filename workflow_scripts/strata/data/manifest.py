@@ -42,7 +42,8 @@ class Dataset:
 
     `manifest` has a row per sample in the order of every array that follows: `sample` (0..n-1),
     `split`, `path` (below `root`) or `index` (a row of the array that `info["storage"]` names), and
-    a column of labels per concept family, missing where it does not apply. `info` is the content of `dataset.json`.
+    a column of labels per concept family, missing where it does not apply. `info` is the content of
+    `dataset.json`.
     """
 
     directory: Path

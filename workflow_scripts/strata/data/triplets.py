@@ -279,7 +279,9 @@ def collected_triplets(
     else:
         items = items.join(shared_labels(pictures, spec["column"], log), on="item")
     info = {key: spec.get(key, pictures.info.get(key)) for key in ("source", "licence")}
-    without = (set(lost.values()) - {None}).difference(pictures.manifest[spec["column"]] if lost else ())
+    without = (set(lost.values()) - {None}).difference(
+        pictures.manifest[spec["column"]] if lost else ()
+    )
     gone = items["item"].isin(without).to_numpy()
     if gone.any():
         items, answers, dropped = without_items(items, answers, gone)
