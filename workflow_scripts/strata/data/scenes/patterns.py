@@ -21,15 +21,19 @@ def grid(side: int) -> tuple[np.ndarray, np.ndarray]:
     return np.meshgrid(axis, axis)
 
 
-def pattern(name: str, side: int, draw: np.random.Generator, scale: float = 1.0) -> np.ndarray:
-    """Tones (side, side) float32 of a texture, at an angle, phase and width that are drawn."""
-    x, y = grid(side)
+def pattern(
+    name: str, x: np.ndarray, y: np.ndarray, draw: np.random.Generator, scale: float = 1.0
+) -> np.ndarray:
+    """Tones, float32, of a texture at points of the square, at an angle, phase and width that are
+    drawn.
+    """
     upright = name in ("brick", "wooden", "metallic", "furry", "scaly")
     angle = draw.uniform(-0.15, 0.15) if upright else draw.uniform(0, np.pi)
     period = draw.uniform(0.11, 0.17) * scale
     phase = draw.uniform(0, 1, 2)
-    u = (x * np.cos(angle) + y * np.sin(angle)) / period + phase[0]
-    v = (y * np.cos(angle) - x * np.sin(angle)) / period + phase[1]
+    across, along = np.float32(np.cos(angle) / period), np.float32(np.sin(angle) / period)
+    u = x * across + y * along + np.float32(phase[0])
+    v = y * across - x * along + np.float32(phase[1])
     return _PATTERNS[name](u, v, draw).astype(np.float32)
 
 
@@ -39,20 +43,22 @@ def _sign(where: np.ndarray) -> np.ndarray:
 
 def _noise(u: np.ndarray, v: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     """Smooth noise, 0 to 1, of about one bump per period."""
-    values = draw.random((_LATTICE, _LATTICE))
+    values = draw.random((_LATTICE, _LATTICE), np.float32)
     i, j = np.floor(u).astype(int), np.floor(v).astype(int)
     s, t = u - i, v - j
     s, t = s * s * (3 - 2 * s), t * t * (3 - 2 * t)
-    at = lambda a, b: values[(i + a) % _LATTICE, (j + b) % _LATTICE]  # noqa: E731
-    top = at(0, 0) * (1 - s) + at(1, 0) * s
-    return top * (1 - t) + (at(0, 1) * (1 - s) + at(1, 1) * s) * t
+    rows, columns = (i % _LATTICE, (i + 1) % _LATTICE), (j % _LATTICE, (j + 1) % _LATTICE)
+    first, second = (
+        values[rows[0], column] * (1 - s) + values[rows[1], column] * s for column in columns
+    )
+    return first * (1 - t) + second * t
 
 
 def _cells(u: np.ndarray, v: np.ndarray, draw: np.random.Generator):
     """Distances to the nearest and second nearest of one random point per period, and its number."""
-    points = draw.random((_LATTICE, _LATTICE, 2))
+    points = draw.random((_LATTICE, _LATTICE, 2), np.float32)
     i, j = np.floor(u).astype(int), np.floor(v).astype(int)
-    first = np.full(u.shape, np.inf)
+    first = np.full(u.shape, np.inf, np.float32)
     second, number = first.copy(), np.zeros(u.shape, int)
     for a in (-1, 0, 1):
         for b in (-1, 0, 1):

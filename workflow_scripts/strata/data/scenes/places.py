@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -16,29 +16,27 @@ RGB = tuple[int, int, int]
 
 def background(row, side: int, draw: np.random.Generator) -> np.ndarray:
     """Pixels (side, side, 3) float32, 0 to 255, of the place of a row of factors."""
+    x, y = grid(side)
     if row.place == STUDIO:
-        tones = pattern(row.texture, side, draw)
-        return shaded(np.array(COLORS[row.background_color], float), tones, 0.3)
+        return shaded(COLORS[row.background_color], pattern(row.texture, x, y, draw), 0.3)
     image = Image.new("RGB", (side, side))
     _PLACES[row.place](ImageDraw.Draw(image), side, draw)
-    pixels = np.asarray(image, np.float32)
-    grain = pattern("furry" if row.place in ("meadow", "forest") else "marbled", side, draw, 0.4)
-    return (pixels * (1 + 0.05 * grain[..., None])).clip(0, 255)
+    return np.asarray(image, np.float32)
 
 
-def shaded(color: np.ndarray, tones: np.ndarray, depth: float) -> np.ndarray:
-    """A colour (3,) or (side, side, 3) made lighter or darker by tones; dark ones are lifted, so
-    that a texture shows on any colour.
+def shaded(color: Sequence[float], tones: np.ndarray, depth: float) -> np.ndarray:
+    """A colour (3,), 0 to 255, made darker and lighter by tones of any shape: (..., 3) float32.
+
+    Nearly black has no room below and nearly white none above: there a texture lightens or darkens
+    alone, so that it shows on every colour.
     """
-    tones = tones[..., None]
-    light = color.mean(axis=-1, keepdims=True)
-    lift = np.where(light < 60, 55.0, 0.0) * np.maximum(tones, 0)
-    dimmed = np.where(tones < 0, color * (1 + 1.15 * depth * tones), color)
-    raised = color + (255 - color) * depth * 0.8 * np.maximum(tones, 0)
-    # What is nearly white has no room above: its texture is in the dark alone.
-    flat = color * (1 - depth * (1 - tones) / 1.6)
-    mixed = np.where(light > 205, flat, np.where(tones < 0, dimmed, raised) + lift)
-    return mixed.clip(0, 255).astype(np.float32)
+    color, tones = np.asarray(color, np.float32), tones[..., None]
+    light = color.mean()
+    if light > 205:
+        return color * (1 - np.float32(depth / 1.6) * (1 - tones))
+    lift = np.float32(0.8 * depth) * (255 - color) + (55 if light < 60 else 0)
+    change = np.where(tones < 0, np.float32(1.15 * depth) * color, lift)
+    return (color + change * tones).clip(0, 255)
 
 
 def _jittered(color: RGB, draw: np.random.Generator, much: float = 10) -> RGB:
@@ -175,5 +173,3 @@ _PLACES: dict[str, Callable[[Canvas, int, np.random.Generator], None]] = {
     "forest": _forest,
     "mountains": _mountains,
 }
-
-__all__ = ["background", "grid", "shaded"]

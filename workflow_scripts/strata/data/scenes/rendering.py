@@ -106,7 +106,8 @@ def _shadows(pixels: np.ndarray, row, instances: list[_Instance]) -> np.ndarray:
         width, depth = each.radius * (0.75 if aloft else 0.95), 0.022 if aloft else 0.035
         far = ((x - each.x) / width) ** 2 + ((y - _GROUND - 0.015) / depth) ** 2
         dark = np.clip(1.3 - far, 0, 1) * (0.3 if aloft else 0.5)
-        pixels = pixels * (1 - dark[..., None])
+        reach = slice(int(0.8 * len(pixels)), None)
+        pixels[reach] *= 1 - dark[reach, :, None]
     return pixels
 
 
@@ -127,17 +128,19 @@ def _objects(
     tones = np.asarray(layer)
     main = np.array(COLORS[row.object_color], float) * draw.uniform(0.92, 1.06)
     main = (main + draw.normal(0, 4, 3)).clip(0, 255)
-    surface = pattern(row.surface, side, draw, 0.62)
-    painted = pixels.copy()
+    cover = (np.array((112, 100, 84)) * draw.uniform(0.7, 1.2, 3)).clip(0, 255)
+    x, y = grid(side)
+    shown = (tones == MAIN) | (tones == DARK)
+    surface = np.zeros(tones.shape, np.float32)
+    surface[shown] = pattern(row.surface, x[shown], y[shown], draw, 0.62)
     for tone, color in ((MAIN, main), (DARK, main * 0.66)):
         where = tones == tone
-        painted[where] = shaded(color, surface, 0.42)[where]
+        pixels[where] = shaded(color, surface[where], 0.42)
     for tone, color in _TONES.items():
-        painted[tones == tone] = color
-    cover = (np.array((112, 100, 84)) * draw.uniform(0.7, 1.2, 3)).clip(0, 255)
+        pixels[tones == tone] = color
     where = tones == _COVER
-    painted[where] = shaded(cover, pattern("wooden", side, draw), 0.25)[where]
-    return painted
+    pixels[where] = shaded(cover, pattern("wooden", x[where], y[where], draw), 0.25)
+    return pixels
 
 
 def _place(canvas: ImageDraw.ImageDraw, side: int, name: str, each: _Instance) -> None:
@@ -191,7 +194,8 @@ def _hide(
 def _light(pixels: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     """Light that falls from one side, a little warm or cold."""
     x, y = grid(len(pixels))
-    angle = draw.uniform(0, 2 * np.pi)
-    slope = 1 + draw.uniform(0, 0.18) * ((x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle))
+    angle, much = draw.uniform(0, 2 * np.pi), draw.uniform(0, 0.18)
+    across, down = (np.float32(much * turn) for turn in (np.cos(angle), np.sin(angle)))
+    slope = 1 + (x - np.float32(0.5)) * across + (y - np.float32(0.5)) * down
     gain = draw.uniform(0.82, 1.06) * (1 + draw.normal(0, 0.018, 3))
-    return pixels * slope[..., None] * gain
+    return pixels * slope[..., None] * gain.astype(np.float32)
