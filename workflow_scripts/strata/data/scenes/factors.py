@@ -18,7 +18,7 @@ REALMS: dict[str, dict[str, tuple[str, ...]]] = {
     "living": {
         "mammal": ("cat", "dog", "rabbit", "elephant", "giraffe"),
         "bird": ("duck", "owl", "penguin", "flamingo", "parrot"),
-        "sea animal": ("fish", "whale", "octopus", "crab", "turtle"),
+        "marine animal": ("fish", "whale", "octopus", "crab", "turtle"),
         "insect": ("butterfly", "bee", "ladybug", "spider", "snail"),
         "plant": ("pine", "palm", "cactus", "tulip", "sunflower"),
         "fruit": ("apple", "banana", "cherry", "pineapple", "mushroom"),
@@ -114,7 +114,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 TYPICAL: Mapping[str, tuple[str, str, str]] = {
     "mammal": ("meadow", "brown", "furry"),
     "bird": ("forest", "orange", "striped"),
-    "sea animal": ("shore", "cyan", "scaly"),
+    "marine animal": ("shore", "cyan", "scaly"),
     "insect": ("meadow", "red", "dotted"),
     "plant": ("forest", "green", "plain"),
     "fruit": ("indoors", "yellow", "speckled"),
@@ -153,9 +153,7 @@ def _row(draw: np.random.Generator, correlation: float) -> dict:
     typical = draw.random(3) < correlation
     place, color, surface = (
         own if chosen else drawn
-        for own, drawn, chosen in zip(
-            TYPICAL[kind], (place, first, surface), typical, strict=True
-        )
+        for own, drawn, chosen in zip(TYPICAL[kind], (place, first, surface), typical, strict=True)
     )
     backdrop = second if second != color else first
     return {

@@ -55,7 +55,7 @@ def _noise(u: np.ndarray, v: np.ndarray, draw: np.random.Generator) -> np.ndarra
 
 
 def _cells(u: np.ndarray, v: np.ndarray, draw: np.random.Generator):
-    """Distances to the nearest and second nearest of one random point per period, and its number."""
+    """Distances to the two nearest of one random point per period, and the nearest one's number."""
     points = draw.random((_LATTICE, _LATTICE, 2), np.float32)
     i, j = np.floor(u).astype(int), np.floor(v).astype(int)
     first = np.full(u.shape, np.inf, np.float32)

@@ -33,7 +33,7 @@ def shaded(color: Sequence[float], tones: np.ndarray, depth: float) -> np.ndarra
     color, tones = np.asarray(color, np.float32), tones[..., None]
     light = color.mean()
     if light > 205:
-        return color * (1 - np.float32(depth / 1.6) * (1 - tones))
+        return color * (1 + np.float32(1.6 * depth) * np.minimum(tones, 0))
     lift = np.float32(0.8 * depth) * (255 - color) + (55 if light < 60 else 0)
     change = np.where(tones < 0, np.float32(1.15 * depth) * color, lift)
     return (color + change * tones).clip(0, 255)
@@ -48,7 +48,9 @@ def _sky(canvas: Canvas, side: int, horizon: float, draw: np.random.Generator) -
     end = int(horizon * side)
     for y in range(end + 1):
         share = y / max(end, 1)
-        canvas.line((0, y, side, y), tuple(int(a + (b - a) * share) for a, b in zip(top, low, strict=True)))
+        canvas.line(
+            (0, y, side, y), tuple(int(a + (b - a) * share) for a, b in zip(top, low, strict=True))
+        )
     for _ in range(draw.integers(0, 4)):
         x, y = draw.uniform(0, 1), draw.uniform(0.03, 0.28)
         for dx, r in ((-0.07, 0.035), (0, 0.05), (0.07, 0.035)):
@@ -64,20 +66,34 @@ def _box(canvas: Canvas, side: int, left, top, right, bottom, color: RGB) -> Non
 
 
 def _indoors(canvas: Canvas, side: int, draw: np.random.Generator) -> None:
-    wall = _jittered([(226, 214, 190), (196, 206, 196), (212, 196, 200), (200, 206, 220)][draw.integers(4)], draw)
+    wall = _jittered(
+        [(226, 214, 190), (196, 206, 196), (212, 196, 200), (200, 206, 220)][draw.integers(4)], draw
+    )
     floor = _jittered([(150, 106, 66), (176, 140, 100), (120, 86, 60)][draw.integers(3)], draw)
     edge = draw.uniform(0.66, 0.74)
     _box(canvas, side, 0, 0, 1, edge, wall)
     _box(canvas, side, 0, edge, 1, 1, floor)
     darker = tuple(int(v * 0.8) for v in floor)
     for x in np.linspace(-0.6, 1.6, 12):
-        canvas.line((x * side, side, (0.5 + (x - 0.5) * 0.55) * side, edge * side), darker, max(1, side // 112))
+        canvas.line(
+            (x * side, side, (0.5 + (x - 0.5) * 0.55) * side, edge * side),
+            darker,
+            max(1, side // 112),
+        )
     _box(canvas, side, 0, edge - 0.035, 1, edge, (240, 238, 232))
     x = draw.choice([0.08, 0.62]) + draw.uniform(0, 0.06)
     _box(canvas, side, x, 0.08, x + 0.28, 0.42, (250, 250, 248))
     for i in (0, 1):
         for j in (0, 1):
-            _box(canvas, side, x + 0.02 + 0.13 * i, 0.1 + 0.16 * j, x + 0.13 + 0.13 * i, 0.24 + 0.16 * j, _jittered((150, 196, 232), draw))
+            _box(
+                canvas,
+                side,
+                x + 0.02 + 0.13 * i,
+                0.1 + 0.16 * j,
+                x + 0.13 + 0.13 * i,
+                0.24 + 0.16 * j,
+                _jittered((150, 196, 232), draw),
+            )
     other = 0.7 - x if x < 0.5 else 0.1
     _box(canvas, side, other, 0.14, other + 0.2, 0.34, (92, 64, 40))
     _box(canvas, side, other + 0.02, 0.16, other + 0.18, 0.32, _jittered((196, 176, 150), draw, 30))
@@ -88,7 +104,10 @@ def _street(canvas: Canvas, side: int, draw: np.random.Generator) -> None:
     x = -draw.uniform(0, 0.15)
     while x < 1:
         width, top = draw.uniform(0.16, 0.28), draw.uniform(0.08, 0.34)
-        color = _jittered([(170, 120, 100), (150, 150, 156), (196, 180, 150), (120, 110, 120)][draw.integers(4)], draw)
+        color = _jittered(
+            [(170, 120, 100), (150, 150, 156), (196, 180, 150), (120, 110, 120)][draw.integers(4)],
+            draw,
+        )
         _box(canvas, side, x, top, x + width, 0.72, color)
         pane = _jittered([(70, 84, 104), (244, 222, 140)][draw.integers(2)], draw)
         for wx in np.arange(x + 0.03, x + width - 0.04, 0.07):
@@ -101,15 +120,21 @@ def _street(canvas: Canvas, side: int, draw: np.random.Generator) -> None:
         _box(canvas, side, x, 0.875, x + 0.13, 0.9, (232, 228, 210))
 
 
-def _hills(canvas: Canvas, side: int, base: float, height: float, color: RGB, draw, sharp=False) -> None:
+def _hills(
+    canvas: Canvas, side: int, base: float, height: float, color: RGB, draw, sharp=False
+) -> None:
     x = np.linspace(0, 1, 25)
     if sharp:
         knots = np.linspace(-0.1, 1.1, 6) + draw.uniform(-0.06, 0.06, 6)
-        heights = np.where(np.arange(6) % 2 == draw.integers(2), 1.0, 0.25) * draw.uniform(0.75, 1.1, 6)
+        heights = np.where(np.arange(6) % 2 == draw.integers(2), 1.0, 0.25) * draw.uniform(
+            0.75, 1.1, 6
+        )
         x = np.sort(np.concatenate([x, knots]))
         y = base - height * np.interp(x, knots, heights)
     else:
-        y = base - height * (0.5 + 0.5 * np.sin(2 * np.pi * (x * draw.uniform(0.8, 1.6) + draw.random())))
+        y = base - height * (
+            0.5 + 0.5 * np.sin(2 * np.pi * (x * draw.uniform(0.8, 1.6) + draw.random()))
+        )
     points = [(a * side, b * side) for a, b in zip(x, y, strict=True)]
     canvas.polygon([*points, (side, side), (0, side)], fill=color)
 
@@ -120,7 +145,9 @@ def _meadow(canvas: Canvas, side: int, draw: np.random.Generator) -> None:
     _hills(canvas, side, 0.66, 0.06, _jittered((96, 164, 66), draw), draw)
     blade = _jittered((58, 122, 44), draw)
     for x, y in draw.uniform((0, 0.7), (1, 1), (70, 2)):
-        canvas.line((x * side, y * side, (x + 0.012) * side, (y - 0.05) * side), blade, max(1, side // 112))
+        canvas.line(
+            (x * side, y * side, (x + 0.012) * side, (y - 0.05) * side), blade, max(1, side // 112)
+        )
     for x, y in draw.uniform((0, 0.7), (1, 0.98), (draw.integers(6, 14), 2)):
         color = [(250, 250, 250), (246, 220, 70), (236, 110, 130)][draw.integers(3)]
         _disc(canvas, side, x, y, 0.013, 0.013, color)
@@ -132,7 +159,11 @@ def _shore(canvas: Canvas, side: int, draw: np.random.Generator) -> None:
     _box(canvas, side, 0, horizon, 1, 1, _jittered((38, 116, 176), draw))
     for y in np.linspace(horizon + 0.03, beach - 0.02, 5):
         for x in draw.uniform(0, 1, 4):
-            canvas.line((x * side, y * side, (x + 0.1) * side, y * side), (150, 200, 226), max(1, side // 90))
+            canvas.line(
+                (x * side, y * side, (x + 0.1) * side, y * side),
+                (150, 200, 226),
+                max(1, side // 90),
+            )
     x = np.linspace(0, 1, 25)
     line = beach + 0.02 * np.sin(2 * np.pi * (1.5 * x + draw.random()))
     for raised, color in ((0.02, (240, 246, 248)), (0.0, _jittered((230, 206, 150), draw))):

@@ -1,4 +1,4 @@
-"""Parts that objects are made of: polygons in a square from -1 to 1, y downwards, each in a tone."""
+"""What objects are made of: polygons in a square from -1 to 1, y downwards, each in a tone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def box(tone: int, left: float, top: float, right: float, bottom: float, outline
     return poly(tone, *corners, outlined=outlined)
 
 
-def oval(tone: int, x: float, y: float, rx: float, ry: float | None = None, turn=0.0, outlined=True):
+def oval(
+    tone: int, x: float, y: float, rx: float, ry: float | None = None, turn=0.0, outlined=True
+):
     """An ellipse, turned by `turn` degrees."""
     t = np.linspace(0, 2 * np.pi, 28, endpoint=False)
     u, v = rx * np.cos(t), (rx if ry is None else ry) * np.sin(t)

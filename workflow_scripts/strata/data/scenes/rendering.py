@@ -14,15 +14,16 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
+from strata.data.scenes.animals import ANIMALS
 from strata.data.scenes.factors import COLORS, POSITIONS, SIZES
-from strata.data.scenes.living import LIVING
+from strata.data.scenes.growing import GROWING
 from strata.data.scenes.made import MADE
 from strata.data.scenes.patterns import grid, pattern
 from strata.data.scenes.places import background, shaded
 from strata.data.scenes.primitives import ACCENT, DARK, INK, LIGHT, MAIN
 from strata.errors import StrataError
 
-SHAPES = LIVING | MADE
+SHAPES = ANIMALS | GROWING | MADE
 SMALLEST = 32
 
 _SUPERSAMPLE = 2  # drawn at twice the size and averaged down, for soft edges
@@ -184,7 +185,13 @@ def _hide(
     width = (right - left) / 9
     for i in range(5):
         x = left + 2 * i * width
-        points = [(x, 0.97), (x, top), (x + width / 2, top - 0.03), (x + width, top), (x + width, 0.97)]
+        points = [
+            (x, 0.97),
+            (x, top),
+            (x + width / 2, top - 0.03),
+            (x + width, top),
+            (x + width, 0.97),
+        ]
         canvas.polygon([(a * side, b * side) for a, b in points], fill=_COVER, outline=INK)
     for y in (top + 0.06, 0.9):
         box = (left * side, y * side, right * side, (y + 0.035) * side)

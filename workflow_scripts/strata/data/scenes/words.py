@@ -30,7 +30,7 @@ OBJECT_WORDS: Mapping[str, tuple[str, ...]] = {
     "mushroom": ("toadstool",),
 }
 KIND_WORDS: Mapping[str, tuple[str, ...]] = {
-    "sea animal": ("sea creature",),
+    "marine animal": ("marine creature",),
     "insect": ("bug",),
     "plant": (),
     "fruit": ("food",),
@@ -59,7 +59,7 @@ ACTIVITY_PHRASES = {
 }
 PLACE_PHRASES = {
     "studio": ("in a studio", "in front of a backdrop"),
-    "indoors": ("indoors", "in a room", "inside a house"),
+    "indoors": ("indoors", "in a room", "inside"),
     "street": ("on a street", "in the city", "on the road"),
     "meadow": ("in a meadow", "on the grass", "in a field"),
     "shore": ("at the shore", "on the beach", "by the sea"),
