@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from strata import StrataError
+from strata.data.microworld import make_microworld
 from strata.data.scenes.captions import caption, short_caption
 from strata.data.scenes.factors import (
     COLORS,
@@ -26,6 +27,7 @@ from strata.data.scenes.patterns import grid, pattern
 from strata.data.scenes.places import background, shaded
 from strata.data.scenes.rendering import SHAPES, render
 from strata.data.scenes.words import plural, vocabulary, with_article
+from strata.data.worlds import NAMES, world_named
 
 RESOURCES = Path(__file__).parents[2] / "resources"
 
@@ -204,3 +206,24 @@ def test_shipped_words_are_those_of_the_world_and_many_that_never_occur():
     assert len(set(listed) - set(words)) > 200
     members = [word for own in categories.values() for word in own]
     assert sorted(members) == listed
+
+
+def test_scenes_become_a_data_set():
+    splits = {"train": 0.75, "test": 0.25}
+    images, manifest = make_microworld(24, 48, 3, splits, "scenes", correlation=0.5)
+    np.testing.assert_array_equal(images, render(sample_factors(24, 3, 0.5), 48, 3))
+    assert list(manifest) == ["sample", "index", "split", *FAMILIES, "caption"]
+    assert manifest["split"].value_counts().to_dict() == {"train": 18, "test": 6}
+    assert manifest["texture"].isna().any() and manifest["caption"].notna().all()
+    with pytest.raises(StrataError, match="no world 'sea'; there are shapes, scenes"):
+        make_microworld(24, 48, 3, splits, "sea")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_worlds_have_what_they_promise(name):
+    world = world_named(name)
+    factors = world.sample(6, 1)
+    assert list(factors) == list(world.families)
+    assert world.render(factors, 48, 1).shape == (6, 48, 48, 3)
+    row, draw = next(factors.itertuples()), np.random.default_rng(0)
+    assert world.caption(row, draw) and world.short_caption(row, draw) and world.vocabulary()

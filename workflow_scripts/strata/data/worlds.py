@@ -14,9 +14,9 @@ NAMES = ("shapes", "scenes")
 
 
 class World(NamedTuple):
-    """`families` name the values of every factor; `sample(n, seed, correlation)` draws factors,
-    `render(factors, size, seed)` pictures of them. `caption(row, draw)` and `short_caption` are
-    true of a row of factors, and `vocabulary()` says which factors a word names.
+    """`families` name the values of every factor; `sample(n, seed)` draws factors,
+    `render(factors, size, seed)` makes pictures of them. `caption(row, draw)` and `short_caption`
+    are true of a row of factors, and `vocabulary()` says which factors a word names.
     """
 
     families: Mapping[str, tuple[str, ...]]
@@ -30,15 +30,15 @@ class World(NamedTuple):
 def world_named(name: str) -> World:
     """The world of that name. Raises StrataError for a name that is none."""
     if name == "shapes":
-        from strata.data import factors, microworld, rendering
+        from strata.data import factors, rendering, shape_captions
 
         return World(
             factors.FAMILIES,
             factors.sample_factors,
             rendering.render,
-            microworld.caption,
-            microworld.short_caption,
-            microworld.vocabulary,
+            shape_captions.caption,
+            shape_captions.short_caption,
+            shape_captions.vocabulary,
         )
     if name == "scenes":
         from strata.data.scenes import captions, factors, rendering, words
