@@ -19,6 +19,7 @@ from strata.data.scenes.factors import (
     PLACES,
     REALM_OF,
     STUDIO,
+    SURFACES,
     TEXTURES,
     TYPICAL,
     sample_factors,
@@ -56,7 +57,7 @@ def test_the_world_has_room():
     assert len(KINDS) == 12 and len(COLORS) >= 16 and len(TEXTURES) > 20
     assert set(TYPICAL) == set(KINDS)
     for place, color, surface in TYPICAL.values():
-        assert place in PLACES and color in COLORS and surface in TEXTURES
+        assert place in PLACES and color in COLORS and surface in SURFACES
 
 
 def test_factors_are_uniform_independent_and_in_their_trees():
@@ -90,7 +91,7 @@ def test_correlated_factors_are_typical_of_the_kind():
     typical = found["kind"].map(lambda kind: TYPICAL[kind][0])
     other = 1 / 2 / (len(PLACES) - 1)  # those drawn otherwise that hit it
     assert (found["place"] == typical).mean() == pytest.approx(0.6 + 0.4 * other, abs=0.04)
-    assert (sample_factors(200, 1, 1.0)["surface"] != "zigzag").all()
+    assert (sample_factors(200, 1, 1.0)["surface"] != "plain").mean() > 0.8
     with pytest.raises(StrataError, match=r"correlation is 1\.5"):
         sample_factors(3, 1, 1.5)
 
@@ -145,7 +146,7 @@ def test_the_object_has_its_colour_size_and_position():
         return np.abs(images[0].astype(int) - images[1]).sum(axis=3) > 60
 
     areas = {size: shown(size=size).mean() for size in ("small", "medium", "large")}
-    assert areas["small"] < 0.7 * areas["medium"] and areas["medium"] < 0.7 * areas["large"]
+    assert areas["small"] < 0.75 * areas["medium"] and areas["medium"] < 0.75 * areas["large"]
     middles = {
         place: np.average(np.arange(64), weights=shown(position=place).sum(axis=(0, 1)))
         for place in ("left", "center", "right")

@@ -86,6 +86,10 @@ TEXTURES = {
     "faceted": "facets",
 }
 
+# Of the object's own surface, those that show on a small patch.
+SURFACES = ("plain", "striped", "dotted", "checkered", "wooden", "brick", "metallic", "furry")
+PLAIN_SHARE = 0.4
+
 STUDIO = "studio"
 PLACES = (STUDIO, "indoors", "street", "meadow", "shore", "forest", "mountains")
 STUDIO_SHARE = 0.5
@@ -93,7 +97,7 @@ STUDIO_SHARE = 0.5
 ACTIVITIES = ("standing", "flying", "falling", "lying", "lined up", "hiding")
 
 # Radius of the object as a share of the picture's side, and the words for it.
-SIZES = {"small": 0.17, "medium": 0.24, "large": 0.33}
+SIZES = {"small": 0.21, "medium": 0.28, "large": 0.36}
 POSITIONS = {"left": -1.0, "center": 0.0, "right": 1.0}
 
 FAMILIES: dict[str, tuple[str, ...]] = {
@@ -101,7 +105,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "kind": tuple(KINDS),
     "realm": tuple(REALMS),
     "object_color": tuple(COLORS),
-    "surface": tuple(TEXTURES),
+    "surface": SURFACES,
     "place": PLACES,
     "background_color": tuple(COLORS),
     "texture": tuple(TEXTURES),
@@ -114,21 +118,22 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 TYPICAL: Mapping[str, tuple[str, str, str]] = {
     "mammal": ("meadow", "brown", "furry"),
     "bird": ("forest", "orange", "striped"),
-    "marine animal": ("shore", "cyan", "scaly"),
+    "marine animal": ("shore", "cyan", "striped"),
     "insect": ("meadow", "red", "dotted"),
     "plant": ("forest", "green", "plain"),
-    "fruit": ("indoors", "yellow", "speckled"),
+    "fruit": ("indoors", "yellow", "dotted"),
     "vehicle": ("street", "blue", "metallic"),
     "craft": ("shore", "white", "plain"),
     "building": ("street", "beige", "brick"),
     "furniture": ("indoors", "crimson", "wooden"),
     "tool": ("indoors", "gray", "metallic"),
-    "dish": ("indoors", "navy", "marbled"),
+    "dish": ("indoors", "navy", "checkered"),
 }
 
 
 def sample_factors(n: int, seed: int, correlation: float = 0.0) -> pd.DataFrame:
-    """Draw `n` rows of factors, uniform but for the place: half of the scenes are in the studio.
+    """Draw `n` rows of factors, uniform, but that half of the scenes are in the studio and two in
+    five objects plain.
 
     Independent, but that object and backdrop differ in colour and that activities and the rest know
     nothing of each other; with a `correlation` of r, place, colour and surface of the object are
@@ -147,7 +152,9 @@ def _row(draw: np.random.Generator, correlation: float) -> dict:
     name = OBJECTS[draw.integers(len(OBJECTS))]
     kind = KIND_OF[name]
     first, second = (list(COLORS)[i] for i in draw.choice(len(COLORS), size=2, replace=False))
-    surface, texture = (list(TEXTURES)[i] for i in draw.integers(len(TEXTURES), size=2))
+    texture = list(TEXTURES)[draw.integers(len(TEXTURES))]
+    patterned = SURFACES[1 + draw.integers(len(SURFACES) - 1)]
+    surface = "plain" if draw.random() < PLAIN_SHARE else patterned
     elsewhere = PLACES[1 + draw.integers(len(PLACES) - 1)]
     place = STUDIO if draw.random() < STUDIO_SHARE else elsewhere
     typical = draw.random(3) < correlation

@@ -84,8 +84,8 @@ def _instances(row, draw: np.random.Generator) -> list[_Instance]:
     if row.activity == "flying":
         return [_Instance(x, high, radius, turn, mirror)]
     if row.activity == "falling":
-        steep = draw.choice([-1, 1]) * draw.uniform(115, 165)
-        return [_Instance(x, high + 0.3 * max(stands - high, 0), radius, steep, mirror)]
+        steep = draw.choice([-1, 1]) * draw.uniform(30, 60)
+        return [_Instance(x, high + 0.35 * max(stands - high, 0), radius, steep, mirror)]
     if row.activity == "lying":
         side = draw.choice([-1, 1]) * draw.uniform(82, 98)
         return [_Instance(x, stands, radius, side, mirror)]
@@ -136,7 +136,7 @@ def _objects(
     surface[shown] = pattern(row.surface, x[shown], y[shown], draw, 0.62)
     for tone, color in ((MAIN, main), (DARK, main * 0.66)):
         where = tones == tone
-        pixels[where] = shaded(color, surface[where], 0.42)
+        pixels[where] = shaded(color, surface[where], 0.34)
     for tone, color in _TONES.items():
         pixels[tones == tone] = color
     where = tones == _COVER

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from strata.data.scenes.factors import COLORS, KINDS, OBJECTS, REALMS, TEXTURES
+from strata.data.scenes.factors import COLORS, KINDS, OBJECTS, REALMS, SURFACES, TEXTURES
 
 # Other names beside the factor's own.
 OBJECT_WORDS: Mapping[str, tuple[str, ...]] = {
@@ -124,8 +124,10 @@ def vocabulary() -> dict[str, list[str]]:
         name("object_color", color, color)
         name("background_color", color, color)
     for adjective, noun in TEXTURES.items():
-        for family in ("surface", "texture"):
-            name(family, adjective, *dict.fromkeys((adjective, noun)))
+        own = dict.fromkeys((adjective, noun))
+        if adjective in SURFACES:
+            name("surface", adjective, *own)
+        name("texture", adjective, *own)
     for value in OBJECTS:
         name("object", value, value, *OBJECT_WORDS.get(value, ()))
     for value in KINDS:
