@@ -56,6 +56,7 @@ def test_the_full_study_only_misses_what_its_user_has_to_bring(tmp_path):
 
 
 FOLDER = {"kind": "folder", "path": "nowhere", "modality": "image", "labels": "labels.csv"}
+SCENES = DEFAULT["datasets"]["microworld"] | {"world": "scenes"}
 TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
 
 
@@ -81,6 +82,10 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
         ("datasets/microworld/splits", {"train": 0.5}, "must add up to 1"),
         ("datasets/microworld/kind", "microwrld", "should be one of microworld, microspeech"),
         ("datasets/microworld/n", 1, "datasets: microworld: n"),
+        ("datasets/microworld/world", "scene", "should be one of shapes, scenes"),
+        ("datasets/microworld/correlation", 0.5, "correlation is for world: scenes"),
+        ("datasets/microworld", SCENES | {"size": 24}, "scenes need 32 pixels, not 24"),
+        ("datasets/microworld", SCENES | {"correlation": 2}, "microworld: correlation"),
         ("datasets/microworld", FOLDER, "datasets: microworld: no folder"),
         ("datasets/oxford_pets_sample/layout", {"pattern": "("}, "pattern"),
         ("studies/convexity/dataset", "microwrld", "dataset: unknown data set 'microwrld'"),

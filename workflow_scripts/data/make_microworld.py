@@ -7,13 +7,14 @@ import numpy as np
 from job import job
 
 with job(snakemake):
-    from strata.data.factors import FAMILIES
     from strata.data.manifest import write_dataset
     from strata.data.microworld import NOT_LABELS, make_microworld
+    from strata.data.worlds import world_named
 
     spec = snakemake.params.spec
+    drawn = {key: value for key, value in spec.items() if key != "kind"}
     directory = Path(snakemake.output.manifest).parent
-    images, manifest = make_microworld(spec["n"], spec["size"], spec["seed"], spec["splits"])
+    images, manifest = make_microworld(**drawn)
     np.save(snakemake.output.images, images)
     info = {
         "name": directory.name,
@@ -22,7 +23,9 @@ with job(snakemake):
         "root": ".",
         "licence": "Apache-2.0",
         "source": f"rendered by Strata, seed {spec['seed']}",
-        "families": {family: list(values) for family, values in FAMILIES.items()},
+        "families": {
+            family: list(values) for family, values in world_named(spec["world"]).families.items()
+        },
         "storage": "images.npy",
         "not_labels": list(NOT_LABELS),
     }

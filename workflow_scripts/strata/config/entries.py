@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from strata.config.names import check_known, modality_of, names_of
 from strata.errors import StrataError
 
+_SMALLEST_SCENE = 32  # pixels, as strata.data.scenes.rendering
 NO_NETWORK = "they hold activations, and this needs a network that can be run"
 
 
@@ -18,12 +19,23 @@ def check_dataset(name: str, entry: Mapping) -> None:
             f"config, datasets: {name}: {entry['speakers']} speakers do not make "
             f"{len(entry['splits'])} splits"
         )
+    if entry["kind"] == "microworld":
+        _check_world(f"datasets: {name}", entry)
     patterns = {key: entry.get("layout", entry).get(key) for key in ("pattern", "shown")}
     for key, pattern in patterns.items():
         try:
             re.compile(pattern or "")
         except re.error as error:
             raise StrataError(f"config, datasets: {name}: {key}: {error}") from None
+
+
+def _check_world(where: str, entry: Mapping) -> None:
+    if entry["world"] == "scenes" and entry["size"] < _SMALLEST_SCENE:
+        raise StrataError(
+            f"config, {where}: size: scenes need {_SMALLEST_SCENE} pixels, not {entry['size']}"
+        )
+    if entry["world"] != "scenes" and "correlation" in entry:
+        raise StrataError(f"config, {where}: correlation is for world: scenes")
 
 
 def _check_shares(where: str, splits: Mapping[str, float] | str | None) -> None:
@@ -138,9 +150,9 @@ def check_task(
 def check_label_column(where: str, column: str, dataset: Mapping) -> None:
     """A column that the data set cannot have, as far as its entry tells."""
     if dataset["kind"] == "microworld":
-        from strata.data.factors import FAMILIES
+        from strata.data.worlds import world_named
 
-        check_known(column, FAMILIES, where, "label column")
+        check_known(column, world_named(dataset["world"]).families, where, "label column")
     if dataset["kind"] == "microspeech":
         from strata.data.microspeech import FAMILIES as SPOKEN
 
