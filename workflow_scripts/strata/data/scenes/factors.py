@@ -97,7 +97,7 @@ STUDIO_SHARE = 0.5
 ACTIVITIES = ("standing", "flying", "falling", "lying", "lined up", "hiding")
 
 # Radius of the object as a share of the picture's side, and the words for it.
-SIZES = {"small": 0.21, "medium": 0.28, "large": 0.36}
+SIZES = {"small": 0.24, "medium": 0.32, "large": 0.42}
 POSITIONS = {"left": -1.0, "center": 0.0, "right": 1.0}
 
 FAMILIES: dict[str, tuple[str, ...]] = {

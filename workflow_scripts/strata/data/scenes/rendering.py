@@ -27,10 +27,11 @@ SHAPES = ANIMALS | GROWING | MADE
 SMALLEST = 32
 
 _SUPERSAMPLE = 2  # drawn at twice the size and averaged down, for soft edges
-_GROUND = 0.9  # where objects stand
+_GROUND = 0.92  # where objects stand
 _COVER = 6  # tone of what hides an object
 _TONES = {LIGHT: (246, 244, 236), INK: (24, 22, 26), ACCENT: (250, 196, 40)}
 _CLUTTER = 0.4  # of the scenes have small things lying about
+_SHRINK = {"flying": 0.85, "falling": 0.85, "lined up": 0.66}  # to have room
 _TURN = {"standing": 7, "flying": 12, "lined up": 5, "hiding": 7}  # degrees either way
 
 
@@ -74,12 +75,13 @@ def render_one(row, size: int, draw: np.random.Generator) -> np.ndarray:
 
 def _instances(row, draw: np.random.Generator) -> list[_Instance]:
     """Where the object is, once or in a row."""
-    radius = SIZES[row.size] * draw.uniform(0.93, 1.07)
+    radius = SIZES[row.size] * _SHRINK.get(row.activity, 1.0) * draw.uniform(0.93, 1.07)
     mirror = float(draw.choice([-1.0, 1.0]))
-    room = 0.5 - radius
-    x = 0.5 + POSITIONS[row.position] * room * 0.85 + draw.uniform(-0.025, 0.025)
+    # Large objects at the side are cut off a little, so that the side shows.
+    room = 0.5 - 0.72 * radius
+    x = 0.5 + POSITIONS[row.position] * room * 0.75 + draw.uniform(-0.025, 0.025)
     stands = _GROUND - radius + draw.uniform(-0.01, 0.02)
-    high = radius + 0.03 + draw.uniform(0, 0.04)
+    high = radius + 0.02 + draw.uniform(0, 0.03)
     turn = draw.uniform(-1, 1) * _TURN.get(row.activity, 0)
     if row.activity == "flying":
         return [_Instance(x, high, radius, turn, mirror)]
@@ -90,12 +92,8 @@ def _instances(row, draw: np.random.Generator) -> list[_Instance]:
         side = draw.choice([-1, 1]) * draw.uniform(82, 98)
         return [_Instance(x, stands, radius, side, mirror)]
     if row.activity == "lined up":
-        radius *= 0.62
-        step = radius * 1.85
-        room = max(0.5 - radius - step, 0)
-        x = 0.5 + POSITIONS[row.position] * max(room, 0.08)
-        y = _GROUND - radius
-        return [_Instance(x + i * step, y, radius, turn, mirror) for i in (-1, 0, 1)]
+        steps = radius * 1.7 * np.arange(-1, 2)
+        return [_Instance(x + step, stands, radius, turn, mirror) for step in steps]
     return [_Instance(x, stands, radius, turn, mirror)]
 
 
