@@ -31,7 +31,7 @@ def changed(path: str, value):
 
 def test_the_shipped_configurations_are_right():
     prepare_config(DEFAULT, ROOT)
-    for study in ("published", "photos", "small", "speech"):
+    for study in ("published", "photos", "small", "speech", "real"):
         prepare_config(overlaid(study), ROOT)
 
 
