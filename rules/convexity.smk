@@ -75,7 +75,7 @@ rule compare_convexity:
     log:
         "results/logs/measures/{study}/differences/convexity.log",
     wildcard_constraints:
-        study=one_of(CONVEXITIES),
+        study=one_of([*CONVEXITIES, *names_of_kind("studies", kind="pruning")]),
     conda:
         "../envs/measures.yaml"
     resources:

@@ -75,6 +75,7 @@ MEASURES = {
     "pruning": {
         "selection": "with_twins",
         "convexity": "every",
+        "differences": "every",
         "similarity": "pretraining",
         "cuts": "pretraining",
         "trained": "pretraining",
@@ -98,6 +99,7 @@ _COMPARED = {
     "concepts": ("concepts",),
     "published_labels": ("concepts",),
     "convexity": ("convexity", "alignment"),
+    "pruning": ("convexity",),
 }
 
 

@@ -7,14 +7,18 @@ from collections.abc import Mapping
 import pandas as pd
 
 from strata.figures.models import ModelStyle
-from strata.paper.differences import CONTRASTS, difference_macros, in_last_layer
+from strata.paper.differences import (
+    CONTRASTS,
+    difference_macros,
+    difference_values,
+    in_last_layer,
+)
 from strata.paper.latex import (
     escape,
     interval,
     macro_name,
     parameter,
     percent,
-    points,
     signed,
     table_of,
 )
@@ -60,7 +64,7 @@ def convexity_values(
             place = macro_name(name, row.metric, row.model, row.family)
             values |= {place: row.value, place + "Range": interval(row.low, row.high)}
     if "differences" in measures:
-        values |= _difference_values(name, measures["differences"])
+        values |= difference_values(name, measures["differences"])
     if "transforms" in measures:
         values |= _transform_values(name, study, measures["transforms"])
     return values
@@ -86,19 +90,6 @@ def _profile_values(table: pd.DataFrame, model: str, metric: str) -> dict[str, o
         found |= {f"{family} {kind}": shown(value) for kind, value in kinds.items()}
         found[f"{family} max layer"] = best
     return found
-
-
-def _difference_values(name: str, table: pd.DataFrame) -> dict[str, object]:
-    """What may be said of differences: last layer less the first (Gain), last less the best layer
-    (BelowBest), and in the last layer less the random twin (OverTwin) or the model before
-    fine-tuning (OverBase); each with its interval (Range) and a word for its sign (Says)."""
-    values: dict[str, object] = {}
-    for row in in_last_layer(table).itertuples():
-        convex = row.metric.startswith("graph")
-        about = "convexity" if convex else ""
-        place = macro_name(name, row.model, row.family, about, CONTRASTS[row.contrast])
-        values |= difference_macros(place, row, signed if convex else points)
-    return values
 
 
 def _transform_values(name: str, study: Mapping, table: pd.DataFrame) -> dict[str, object]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from strata.figures.models import ModelStyle, family_name
+from strata.paper.differences import difference_values
 from strata.paper.latex import (
     Verbatim,
     escape,
@@ -33,7 +34,8 @@ def pruning_values(
     """Macros of a study of pruning: {name: value}.
 
     `measures` has those of `strata.figures.catalogue.MEASURES`. For each model: convexity of each
-    family in the first, last and best layer (0: the embedding); the front end's share of the cost;
+    family in the first, last and best layer (0: the embedding), and differences in the last with
+    their paired intervals; the front end's share of the cost;
     latency and epoch with all layers and with one. For each model and task: layers kept by each
     rule and by the oracle, accuracy of every criterion, what the convexity cut saves, its distance
     from the other criteria. The pooled differences with their p-values.
@@ -47,6 +49,7 @@ def pruning_values(
             values[macro_name(name, key)] = parameter(study["training"][key])
     for table in ("selection", "convexity"):
         values |= _convexity_values(name, table, measures[table])
+    values |= difference_values(name, measures["differences"])
     values |= _cost_values(name, measures)
     values |= _task_values(name, measures)
     return values | _difference_values(name, measures["comparison"])
