@@ -6,10 +6,9 @@ that (first - second)^2 / 4 estimates the variance of the whole over both (`stra
 is due to a neuron and a picture together counts twice, which errs on the wide side.
 
 This holds where a neuron's label is its own. Soft WPMI and WPMI divide by a mean over the layer's
-neurons, so that neurons share the concepts out among themselves: on real activations shares then
-vary half as much as independent neurons would, on simulated weak ones twice as much, and neither
-halves of pictures, nor of both, nor neurons labelled anew in halves covered (68 to 100 % for 95).
-There is none for them. Nor is there for a number of distinct concepts, which does not grow with
+neurons, so that neurons share the concepts out among themselves: shares then vary less or more than
+those of independent neurons would, and neither halves of pictures, nor of both, nor neurons
+labelled anew in halves held their level. There is none for them. Nor is there for a number of distinct concepts, which does not grow with
 the neurons as a mean's sum does.
 """
 
