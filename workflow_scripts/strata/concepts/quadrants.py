@@ -8,8 +8,8 @@ is due to a neuron and a picture together counts twice, which errs on the wide s
 This holds where a neuron's label is its own. Soft WPMI and WPMI divide by a mean over the layer's
 neurons, so that neurons share the concepts out among themselves: shares then vary less or more than
 those of independent neurons would, and neither halves of pictures, nor of both, nor neurons
-labelled anew in halves held their level. There is none for them. Nor is there for a number of distinct concepts, which does not grow with
-the neurons as a mean's sum does.
+labelled anew in halves held their level. There is none for them. Nor is there for a number of
+distinct concepts, which does not grow with the neurons as a mean's sum does.
 """
 
 from __future__ import annotations
