@@ -105,9 +105,15 @@ def finetune_cuts(
         own = {"kept": kept_text(kept), "sample": task.rows["test"], "cluster": clusters["test"]}
         answers.append(pd.DataFrame(own | {"right": np.array(found["test"], dtype=bool)}))
     place = {"model": source.name, "dataset": dataset.info["name"], "seed": seed}
+    return _tuned(rows, answers, place, task, apart)
+
+
+def _tuned(
+    rows: list[dict], answers: list[pd.DataFrame], place: dict, task: Task, apart: str | None
+) -> Tuned:
     table = pd.DataFrame(rows).assign(**place, concept=None)
     given = pd.concat(answers, ignore_index=True).assign(**place, family=task.target, apart=apart)
-    return Tuned(check_measures(table, f"fine-tuning of {source.name}"), given)
+    return Tuned(check_measures(table, f"fine-tuning of {place['model']}"), given)
 
 
 def _write(found: dict, done: Path) -> None:
