@@ -35,11 +35,22 @@ def test_the_shipped_configurations_are_right():
         prepare_config(overlaid(study), ROOT)
 
 
-def overlaid(study: str) -> dict:
+def test_photographs_are_for_the_user_to_bring(tmp_path):
+    config = overlaid("real") | overlaid("real-photos", over=overlaid("real"))
+    for folder in ("rules", "resources"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    with pytest.raises(StrataError, match="probing_photos: no folder .*data/probing_photos"):
+        prepare_config(copy.deepcopy(config), tmp_path)
+    (tmp_path / "data/probing_photos").mkdir(parents=True)
+    (tmp_path / "data/probing_photos/labels.csv").write_text("path,kind,domain,texture\n")
+    prepare_config(config, tmp_path)
+
+
+def overlaid(study: str, over: dict = DEFAULT) -> dict:
     """The default with an overlay, as Snakemake joins them."""
     overlay = yaml.safe_load((ROOT / "studies" / f"{study}.yaml").read_text())
-    joined = {k: DEFAULT[k] | v for k, v in overlay.items() if isinstance(v, dict)}
-    return copy.deepcopy(DEFAULT | overlay | joined)
+    joined = {k: over[k] | v for k, v in overlay.items() if isinstance(v, dict)}
+    return copy.deepcopy(over | overlay | joined)
 
 
 def test_the_full_study_only_misses_what_its_user_has_to_bring(tmp_path):
