@@ -111,8 +111,13 @@ def test_annotations_follow_the_files_and_are_listed(photos):
     folder = photos[0].directory
     manifests = [folder / "manifest.parquet"]
     numbers = [folder / "annotations.parquet"]
-    values = annotations_of(manifests, numbers, "all", {"columns": ["kind"], "computed": []})
-    assert list(values) == ["kind=cat", "kind=dog"]
+    options = {"columns": ["kind"], "computed": []}
+    assert list(annotations_of(manifests, numbers, "all", options).values) == [
+        "kind=cat",
+        "kind=dog",
+    ]
+    values = annotations_of(manifests, numbers, "all", options | {"min_positives": 5})
+    assert not len(values.values.columns)  # of four each
     table = listed_annotations(values, min_positives=5).set_index("concept")
     assert table.loc["kind=cat", ["category", "has", "lacks", "used"]].tolist() == [
         "kind",

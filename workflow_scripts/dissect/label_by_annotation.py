@@ -13,7 +13,7 @@ with job(snakemake):
     model = snakemake.wildcards.model
     values = annotations_of(
         snakemake.input.manifests, snakemake.input.numbers, options["split"], options["annotations"]
-    )
+    ).values
     probing = ProbingSet.open(
         snakemake.input.manifests, snakemake.input.activations, split=options["split"]
     )

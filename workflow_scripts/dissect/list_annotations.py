@@ -9,10 +9,10 @@ with job(snakemake):
     from strata.dissect.annotated import annotations_of, listed_annotations
 
     options = dict(snakemake.params.options)
-    values = annotations_of(
+    found = annotations_of(
         snakemake.input.manifests, snakemake.input.numbers, snakemake.params.split, options
     )
-    table = listed_annotations(values, options["min_positives"])
+    table = listed_annotations(found, options["min_positives"])
     table.to_csv(snakemake.output.table, index=False)
     categories = table[table["used"]].groupby("category", sort=False)["concept"].apply(list)
     text = json.dumps(categories.to_dict(), indent=1, ensure_ascii=False) + "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,12 +10,14 @@ import pandas as pd
 from strata.data.annotations import label_annotations, number_annotations
 from strata.data.manifest import Dataset
 from strata.errors import StrataError
+from strata.threads import run_parallel
 
 COMPUTED: Mapping[str, tuple[str, ...]] = {
     "image": ("color", "lightness", "contrast", "edge_density", "orientation", "spatial_frequency"),
     "audio": ("loudness", "pitch", "voicedness", "spectral_centroid", "duration"),
 }
 _DIRECTIONS = ("horizontal", "rising", "vertical", "falling")  # of 45 degrees each
+_SAMPLES = 64  # annotated per task
 _STRONG = 0.2  # agreement of a picture's edges from which it has an orientation
 
 
@@ -28,12 +30,24 @@ def computed_numbers(dataset: Dataset) -> pd.DataFrame:
     if dataset.modality == "image":
         from strata.data.picture_annotations import numbers_of_image
 
-        return pd.DataFrame([numbers_of_image(dataset, i) for i in range(len(dataset))])
+        return _of_each(len(dataset), lambda i: numbers_of_image(dataset, i))
     if dataset.modality == "audio":
         from strata.data.sound_annotations import sound_numbers
 
-        return pd.DataFrame([sound_numbers(*dataset.recording(i)) for i in range(len(dataset))])
+        return _of_each(len(dataset), lambda i: sound_numbers(*dataset.recording(i)))
     raise StrataError(f"{dataset.info['name']}: {dataset.modality} is neither pictures nor sounds")
+
+
+def _of_each(n: int, numbers_of: Callable[[int], dict[str, float]]) -> pd.DataFrame:
+    """A row for each of n samples, on all threads."""
+    rows: list[dict] = [{}] * n
+
+    def work(piece: range) -> None:
+        for i in piece:
+            rows[i] = numbers_of(i)
+
+    run_parallel(work, [range(i, min(i + _SAMPLES, n)) for i in range(0, n, _SAMPLES)])
+    return pd.DataFrame(rows)
 
 
 def orientation_annotations(numbers: pd.DataFrame) -> pd.DataFrame:
@@ -72,6 +86,7 @@ def sample_annotations(
     computed: str | Sequence[str] = "all",
     color_above: Sequence[float] = (0.1, 0.25, 0.5),
     share: float = 0.25,
+    frequent: Mapping[str, Collection[str]] | None = None,
 ) -> pd.DataFrame:
     """All concepts of a data set's samples, (samples, concepts): 1 or 0, NaN where none applies.
 
@@ -79,7 +94,8 @@ def sample_annotations(
     `COMPUTED` names them; "all" takes all that there are. Colours are concepts above each of the
     shares `color_above` of the picture, orientation is in classes, and the other numbers are low
     and high by the quantile `share`: of this data set, so that two data sets are not told apart by
-    which of them is brighter.
+    which of them is brighter. `frequent` names the values that columns of samples are to have
+    concepts of (all): of fifty thousand file names none is worth fifty thousand numbers.
 
     Raises StrataError for a column that the data set does not have.
     """
@@ -89,7 +105,13 @@ def sample_annotations(
     known = [name for name in wanted if name in dataset.manifest]
     if unknown := [name for name in wanted if name not in known and name not in pieces]:
         raise StrataError(f"{dataset.info['name']}: annotations: no label column {unknown[0]!r}")
-    parts = [label_annotations(dataset.manifest, known)]
+    taken = [name for name in COMPUTED[dataset.modality] if name in wanted]
+    if taken:
+        raise StrataError(
+            f"{dataset.info['name']}: label column {taken[0]!r} has the name of a computed "
+            "annotation; rename it, or leave it out of annotations: columns"
+        )
+    parts = [label_annotations(dataset.manifest, known, frequent)]
     parts += [piece_annotations(dataset, name) for name in wanted if name not in known]
     chosen = COMPUTED[dataset.modality] if computed == "all" else tuple(computed)
     colors = [name for name in numbers if name.startswith("color=")]

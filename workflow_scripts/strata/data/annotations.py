@@ -6,7 +6,7 @@ NaN for those that it does not apply to, as they have no value in the column.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,11 +14,16 @@ import pandas as pd
 from strata.errors import StrataError
 
 
-def label_annotations(manifest: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+def label_annotations(
+    manifest: pd.DataFrame,
+    columns: Sequence[str],
+    values_of: Mapping[str, Collection[str]] | None = None,
+) -> pd.DataFrame:
     """A concept for each value of label columns, (samples, concepts) float32, named by concept.
 
-    A missing or empty value leaves the sample out of that column's concepts only. Raises
-    StrataError for a column that the data set does not have.
+    A missing or empty value leaves the sample out of that column's concepts only. With `values_of`
+    there are concepts of these values alone. Raises StrataError for a column that the data set does
+    not have.
     """
     found: dict[str, np.ndarray] = {}
     for column in columns:
@@ -27,7 +32,8 @@ def label_annotations(manifest: pd.DataFrame, columns: Sequence[str]) -> pd.Data
         values = manifest[column]
         missing = (values.isna() | (values.astype(str) == "")).to_numpy()
         words = values.astype(str).to_numpy()
-        for value in sorted(set(words[~missing])):
+        there = set(words[~missing])
+        for value in sorted(there if values_of is None else there & set(values_of[column])):
             present = (words == value).astype(np.float32)
             found[f"{column}={value}"] = np.where(missing, np.float32(np.nan), present)
     return pd.DataFrame(found, index=range(len(manifest)))
