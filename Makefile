@@ -6,18 +6,22 @@ PYTHONHASHSEED ?= 0
 export PATH := $(if $(filter /%,$(VENV)),,$(CURDIR)/)$(VENV)/bin:$(PATH)
 export PYTHONHASHSEED
 
-.PHONY: paper figures report venv test lint bench clean help
+.PHONY: paper figures report real venv test lint bench clean help
 .NOTPARALLEL:
 
 help:
 	@echo "make paper    everything: PDF, figures, report; STUDY=studies/photos.yaml for another study"
 	@echo "make figures  without LaTeX"
+	@echo "make real     the study of two real networks, DINOv2-small and Whisper tiny.en"
 	@echo "make test | lint | bench | venv | clean"
 
 paper figures: welcome $(READY)
 	@python tools/terminal/run_study.py $@ $(if $(STUDY),--configfile $(STUDY))
 
 report: paper
+
+real:
+	@$(MAKE) --no-print-directory paper STUDY=studies/real.yaml
 
 venv: $(READY)
 

@@ -1,0 +1,246 @@
+"""The papers' headline claims, and where a run of studies/real.yaml says something about each."""
+
+from dataclasses import dataclass, field
+
+# A loss of accuracy that counts as none: one answer in fifty.
+MARGIN = 0.02
+RUN = "One core without a GPU, float32, beside other work."
+
+WHISPER, DINO = "whisper-real", "dinov2-real"
+
+
+@dataclass(frozen=True)
+class Test:
+    """One row of a run's tables, and the sign that the claim gives it.
+
+    `table` is a path below results/measures, `where` picks by columns (None: missing), `last` the
+    row behind most blocks. `margin` is a loss that counts as none; `below` makes it a count
+    that the claim says is lower than that.
+    """
+
+    key: str
+    text: str
+    table: str
+    where: dict[str, str | None]
+    sign: int = 1
+    margin: float = 0.0
+    last: bool = False
+    column: str = "value"
+    below: float | None = None
+
+
+@dataclass(frozen=True)
+class Course:
+    """A measure by depth (`depth`: the column that counts blocks), of all models of a table."""
+
+    key: str
+    study: int
+    text: str
+    table: str
+    where: dict[str, str | None]
+    depth: str = "block"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of study 1, 2 or 3; without tests, `note` says why these networks cannot test it."""
+
+    key: str
+    study: int
+    text: str
+    note: str = ""
+    tests: list[Test] = field(default_factory=list)
+
+
+def depth_tests(
+    study: str, measure: str, model: str, family: str, what: str, sign: int = 1
+) -> list[Test]:
+    """The last block less the first, and less the twin's last; `measure` names table and metric."""
+    metric = {"convexity": "graph_convexity", "alignment": "accuracy"}[measure]
+    where = {"model": model, "family": family, "metric": f"{metric}_difference", "concept": None}
+    table = f"{study}/differences/{measure}.parquet"
+    said = {"first": "last block less the first", "twin": "last block less the random twin's"}
+    return [
+        Test(
+            f"{study}-{family}-{contrast}",
+            f"{what}: {text}",
+            table,
+            where | {"contrast": contrast},
+            sign,
+            last=True,
+        )
+        for contrast, text in said.items()
+    ]
+
+
+def cut_tests(rule: str, text: str, margin: float = 0.0) -> list[Test]:
+    """Accuracy of the convexity cut less that of another rule, in each task."""
+    return [
+        Test(
+            f"{study}-{family}-{rule}",
+            f"{task}: the convexity cut less {text}",
+            f"{study}/comparison/all.parquet",
+            {"model": WHISPER, "family": family, "concept": rule, "metric": "difference"},
+            margin=margin,
+        )
+        for study, family, task in TASKS
+    ]
+
+
+TASKS = (
+    ("digits-real", "word", "digits, unheard speakers"),
+    ("digits-real", "speaker", "speakers of digits, other recordings"),
+    ("commands-real", "word", "commands, unheard speakers"),
+)
+RULES = {
+    "every_second": "every second block",
+    "block_influence": "block influence",
+    "angular_distance": "angular distance",
+    "cka": "CKA",
+    "random": "random blocks",
+}
+ONE = "There is one network of this modality, and no other pretraining to compare it with."
+TUNED = "No fine-tuned version of these networks is part of this study."
+LATER = (
+    "Not part of this run: it needs labels by annotation of photographs whose licence forbids "
+    "passing them on."
+)
+
+CLAIMS = [
+    Claim("colours", 1, "Colours and textures early, objects and animals late", LATER),
+    Claim("number", 1, "The number of concepts rises with depth", LATER),
+    Claim("pretraining", 1, "Pretraining changes number and kind of concepts", ONE),
+    Claim("tuning", 1, "Fine-tuning reduces concepts and shifts their kind", TUNED),
+    Claim(
+        "depth",
+        2,
+        "Concepts are convex, and more so with depth, beyond what the architecture does",
+        tests=depth_tests("pets-real", "convexity", DINO, "breed", "convexity of pets' breeds"),
+    ),
+    Claim(
+        "aligned",
+        2,
+        "Agreement with people grows with depth, beyond what the architecture does",
+        tests=depth_tests(
+            "materials-real", "alignment", DINO, "material_judgements", "judgements of materials"
+        ),
+    ),
+    Claim(
+        "correlation",
+        2,
+        "Convexity and alignment correlate over pretrained and fine-tuned networks",
+        "The correlation is over networks, of which this study has one; fewer than eight have no "
+        "interval. Nor are breeds and materials the same pictures.",
+    ),
+    Claim(
+        "transforms",
+        2,
+        "Optimising for alignment improves it (its effect on convexity: no classes here)",
+        "The judged materials have no classes whose convexity could be measured, so the claim's "
+        "second half, that convexity rises too, cannot be tested on them.",
+        [
+            Test(
+                f"gain-{method}",
+                f"last block, {method}: accuracy after less before, on held-out materials",
+                f"materials-real/transforms/{DINO}.parquet",
+                {"model": DINO, "metric": "accuracy_gain", "transform": method},
+                last=True,
+            )
+            for method in ("naive", "glocal")
+        ],
+    ),
+    Claim("objective", 2, "Raising convexity by fine-tuning: no consistent effect", TUNED),
+    Claim(
+        "words",
+        3,
+        "What was said becomes convex with depth, beyond what the architecture does",
+        tests=[
+            *depth_tests("digits-real", "convexity", WHISPER, "word", "digits"),
+            *depth_tests("commands-real", "convexity", WHISPER, "word", "commands"),
+        ],
+    ),
+    Claim(
+        "speakers",
+        3,
+        "Who said it becomes less convex with depth",
+        "The sign against the first state is the claim's; the twin tells whether training or the "
+        "architecture alone does it, and a trained network is expected below it.",
+        depth_tests("digits-real", "convexity", WHISPER, "speaker", "speakers", -1),
+    ),
+    Claim(
+        "reduction",
+        3,
+        "Cutting at the most convex layer reduces computation",
+        "A count of blocks, without an interval.",
+        [
+            Test(
+                f"{study}-{family}-layers",
+                f"{task}: blocks kept of 4, mean over seeds",
+                f"{study}/comparison/all.parquet",
+                {
+                    "model": WHISPER,
+                    "family": family,
+                    "concept": "most_convex",
+                    "metric": "accuracy",
+                },
+                column="layers",
+                below=4,
+            )
+            for study, family, task in TASKS
+        ],
+    ),
+    Claim(
+        "loss",
+        3,
+        "The cut loses no accuracy",
+        "Where the cut keeps all blocks it is the full network, and there is no difference to have "
+        "an interval.",
+        cut_tests("full", "the full network", MARGIN),
+    ),
+    Claim(
+        "better",
+        3,
+        "The cut is better than other rules that keep as many blocks",
+        tests=[test for rule, text in RULES.items() for test in cut_tests(rule, text)],
+    ),
+    Claim("tuned", 3, "Fine-tuning changes the course of convexity", TUNED),
+]
+
+CONVEXITY = {"metric": "graph_convexity", "concept": None}
+COURSES = [
+    Course(
+        "course-breed",
+        2,
+        "Graph convexity of breeds",
+        "pets-real/convexity/*.parquet",
+        CONVEXITY | {"family": "breed"},
+    ),
+    Course(
+        "course-materials",
+        2,
+        "Odd-one-out accuracy on materials",
+        "materials-real/alignment/*.parquet",
+        {"metric": "accuracy", "concept": None},
+    ),
+    *(
+        Course(
+            f"course-{study}-{family}",
+            3,
+            f"Graph convexity, {task.partition(',')[0]}",
+            f"{study}/convexity/*.parquet",
+            CONVEXITY | {"family": family},
+        )
+        for study, family, task in TASKS
+    ),
+    *(
+        Course(
+            f"depth-{study}-{family}",
+            3,
+            f"Accuracy with the first blocks kept, {task}",
+            f"{study}/comparison/all.parquet",
+            {"metric": "depth_accuracy", "family": family},
+            depth="layers",
+        )
+        for study, family, task in TASKS
+    ),
+]
