@@ -8,12 +8,11 @@ import pandas as pd
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools/terminal"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tools/terminal"))
 import real_networks
-from real_claims import CLAIMS, COURSES, Course, Test
+from real_claims import CLAIMS, COURSES, Course, Line
 
-STUDY = yaml.safe_load((ROOT / "studies/real.yaml").read_text())
+STUDY = yaml.safe_load((real_networks.DOCS.parent / "studies/real.yaml").read_text())
 
 
 def test_the_page_is_made_of_the_numbers_beside_it():
@@ -24,7 +23,7 @@ def test_the_page_is_made_of_the_numbers_beside_it():
 def test_the_numbers_are_those_that_the_claims_ask_for():
     keys = pd.read_csv(real_networks.NUMBERS)["key"]
     assert set(keys) == {key for key, _ in real_networks.wanted()}
-    tests = [key for key, asked in real_networks.wanted() if isinstance(asked, Test)]
+    tests = [key for key, asked in real_networks.wanted() if isinstance(asked, Line)]
     assert len(tests) == len(set(tests)) and keys.value_counts()[tests].eq(1).all()
 
 
@@ -66,7 +65,7 @@ def test_every_claim_is_tested_or_says_why_not():
 )
 def test_verdicts(value, low, high, options, told):
     row = pd.Series({"value": value, "low": low, "high": high})
-    assert real_networks.verdict(row, Test("k", "t", "x", {}, **options)) == told
+    assert real_networks.verdict(row, Line("k", "t", "x", {}, **options)) == told
 
 
 def row(block: int, value: float, **more) -> dict:
@@ -80,9 +79,9 @@ def test_numbers_are_taken_from_the_row_that_is_asked_for(tmp_path, monkeypatch)
     pd.DataFrame(rows).to_parquet(folder / "convexity.parquet")
     table = "s/differences/convexity.parquet"
     asked = [
-        ("last", Test("k", "t", table, {"model": "m", "concept": None}, last=True)),
-        ("none", Test("k", "t", table, {"model": "other"})),
-        ("away", Test("k", "t", "s/differences/no.parquet", {})),
+        ("last", Line("k", "t", table, {"model": "m", "concept": None}, last=True)),
+        ("none", Line("k", "t", table, {"model": "other"})),
+        ("away", Line("k", "t", "s/differences/no.parquet", {})),
         ("depth", Course("c", 1, "t", table, {"concept": None})),
     ]
     monkeypatch.setattr(real_networks, "wanted", lambda: asked)
@@ -90,6 +89,6 @@ def test_numbers_are_taken_from_the_row_that_is_asked_for(tmp_path, monkeypatch)
     assert taken.loc["last", "value"] == 0.3 and np.isnan(taken.loc["none", "value"])
     assert np.isnan(taken.loc["away", "value"]) and pd.isna(taken.loc["away", "date"])
     assert taken.loc["depth", "value"].tolist() == [0.1, 0.2, 0.3]
-    asked[:] = [("several", Test("k", "t", table, {"model": "m"}))]
+    asked[:] = [("several", Line("k", "t", table, {"model": "m"}))]
     with pytest.raises(SystemExit, match="several: 4 rows"):
         real_networks.take(tmp_path, "make real")

@@ -10,7 +10,7 @@ WHISPER, DINO = "whisper-real", "dinov2-real"
 
 
 @dataclass(frozen=True)
-class Test:
+class Line:
     """One row of a run's tables, and the sign that the claim gives it.
 
     `table` is a path below results/measures, `where` picks by columns (None: missing), `last` the
@@ -49,19 +49,19 @@ class Claim:
     study: int
     text: str
     note: str = ""
-    tests: list[Test] = field(default_factory=list)
+    tests: list[Line] = field(default_factory=list)
 
 
 def depth_tests(
     study: str, measure: str, model: str, family: str, what: str, sign: int = 1
-) -> list[Test]:
+) -> list[Line]:
     """The last block less the first, and less the twin's last; `measure` names table and metric."""
     metric = {"convexity": "graph_convexity", "alignment": "accuracy"}[measure]
     where = {"model": model, "family": family, "metric": f"{metric}_difference", "concept": None}
     table = f"{study}/differences/{measure}.parquet"
     said = {"first": "last block less the first", "twin": "last block less the random twin's"}
     return [
-        Test(
+        Line(
             f"{study}-{family}-{contrast}",
             f"{what}: {text}",
             table,
@@ -73,10 +73,10 @@ def depth_tests(
     ]
 
 
-def cut_tests(rule: str, text: str, margin: float = 0.0) -> list[Test]:
+def cut_tests(rule: str, text: str, margin: float = 0.0) -> list[Line]:
     """Accuracy of the convexity cut less that of another rule, in each task."""
     return [
-        Test(
+        Line(
             f"{study}-{family}-{rule}",
             f"{task}: the convexity cut less {text}",
             f"{study}/comparison/all.parquet",
@@ -139,7 +139,7 @@ CLAIMS = [
         "The judged materials have no classes whose convexity could be measured, so the claim's "
         "second half, that convexity rises too, cannot be tested on them.",
         [
-            Test(
+            Line(
                 f"gain-{method}",
                 f"last block, {method}: accuracy after less before, on held-out materials",
                 f"materials-real/transforms/{DINO}.parquet",
@@ -173,7 +173,7 @@ CLAIMS = [
         "Cutting at the most convex layer reduces computation",
         "A count of blocks, without an interval.",
         [
-            Test(
+            Line(
                 f"{study}-{family}-layers",
                 f"{task}: blocks kept of 4, mean over seeds",
                 f"{study}/comparison/all.parquet",

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from real_claims import CLAIMS, COURSES, MARGIN, RUN, Course, Test
+from real_claims import CLAIMS, COURSES, MARGIN, RUN, Course, Line
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 NUMBERS, PAGE = DOCS / "real-networks.csv", DOCS / "real-networks.md"
@@ -32,7 +32,7 @@ def take(results: Path, command: str) -> pd.DataFrame:
         found = [_select(pd.read_parquet(file), asked).assign(date=_day(file)) for file in files]
         part = pd.concat(found) if found else pd.DataFrame()
         part = part if len(part) else pd.DataFrame([{}])
-        if isinstance(asked, Test) and len(part) > 1:
+        if isinstance(asked, Line) and len(part) > 1:
             raise SystemExit(f"error: {key}: {len(part)} rows of {asked.table} fit, not one")
         rows.append(part.assign(key=key, table=asked.table, command=command))
     table = pd.concat(rows, ignore_index=True)
@@ -41,18 +41,18 @@ def take(results: Path, command: str) -> pd.DataFrame:
     return table.reindex(columns=[*COLUMNS, "table", "date", "command"])
 
 
-def wanted() -> list[tuple[str, Test | Course]]:
+def wanted() -> list[tuple[str, Line | Course]]:
     """Every number of the page and its key."""
     tests = [(f"{c.key}/{t.key}", t) for c in CLAIMS for t in c.tests]
     return [*tests, *((course.key, course) for course in COURSES)]
 
 
-def _select(table: pd.DataFrame, asked: Test | Course) -> pd.DataFrame:
+def _select(table: pd.DataFrame, asked: Line | Course) -> pd.DataFrame:
     """The rows that are asked for; of a test with `last`, those of the deepest block."""
     for column, value in asked.where.items():
         held = table[column] if column in table else pd.Series(None, table.index, dtype=object)
         table = table[held.isna() if value is None else held == value]
-    if isinstance(asked, Test):
+    if isinstance(asked, Line):
         if asked.last and len(table):
             table = table[table["block"] == table["block"].max()]
         return table.rename(columns={asked.column: "value"} if asked.column != "value" else {}).loc[
@@ -65,7 +65,7 @@ def _day(file: Path) -> str:
     return time.strftime("%Y-%m-%d", time.localtime(file.stat().st_mtime))
 
 
-def verdict(row: pd.Series, test: Test) -> str:
+def verdict(row: pd.Series, test: Line) -> str:
     """supported, refuted or undecided, by the side on which the whole interval lies.
 
     `test.margin` is what a loss may be and still count as none. A count (`test.below`) has no
