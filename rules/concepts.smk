@@ -89,7 +89,7 @@ rule compare_concepts:
     log:
         "results/logs/measures/{study}/differences/concepts.log",
     wildcard_constraints:
-        study=one_of([*DISSECTIONS, *RELEASES]),
+        study=one_of([*DISSECTIONS, *ANNOTATED, *RELEASES]),
     conda:
         "../envs/measures.yaml"
     resources:

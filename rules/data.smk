@@ -140,3 +140,20 @@ rule triplets_dataset:
         base=workflow.basedir,
     script:
         "../workflow_scripts/data/make_triplets.py"
+
+
+rule annotate_samples:
+    input:
+        manifest="results/data/{dataset}/manifest.parquet",
+    output:
+        "results/data/{dataset}/annotations.parquet",
+    log:
+        "results/logs/data/{dataset}-annotations.log",
+    conda:
+        "../envs/data.yaml"
+    resources:
+        **needs("annotate_samples"),
+    params:
+        code=code("data/annotate_samples.py", "data"),
+    script:
+        "../workflow_scripts/data/annotate_samples.py"

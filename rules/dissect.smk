@@ -1,6 +1,8 @@
-"""Study 1: label every neuron of every layer with the concept that CLIP sees in what activates it."""
+"""Study 1: label every neuron of every layer with the concept that CLIP sees in what activates it,
+or with the annotation that it tells best."""
 
-DISSECTIONS = names_of_kind("studies", kind="concepts")
+DISSECTIONS = names_of_kind("studies", kind="concepts", concepts="words")
+ANNOTATED = names_of_kind("studies", kind="concepts", concepts="annotations")
 
 
 rule embed_images:
@@ -100,3 +102,54 @@ rule label_neurons:
         seed=config["seed"],
     script:
         "../workflow_scripts/dissect/label_neurons.py"
+
+
+rule list_annotations:
+    input:
+        manifests=probing("results/data/{dataset}/manifest.parquet"),
+        numbers=probing("results/data/{dataset}/annotations.parquet"),
+    output:
+        table="results/annotations/{study}.csv",
+        categories="results/annotations/{study}.json",
+    log:
+        "results/logs/annotations/{study}.log",
+    wildcard_constraints:
+        study=one_of(ANNOTATED),
+    conda:
+        "../envs/measures.yaml"
+    resources:
+        **needs("list_annotations"),
+    params:
+        code=code("dissect/list_annotations.py", "measures"),
+        options=lambda wildcards: study_of(wildcards)["annotations"],
+        split=lambda wildcards: study_of(wildcards)["split"],
+    script:
+        "../workflow_scripts/dissect/list_annotations.py"
+
+
+rule label_by_annotation:
+    input:
+        activations=probing("results/activations/{dataset}/{model}"),
+        manifests=probing("results/data/{dataset}/manifest.parquet"),
+        numbers=probing("results/data/{dataset}/annotations.parquet"),
+    output:
+        labels="results/measures/{study}/labels/{model}.parquet",
+        halves="results/measures/{study}/half_labels/{model}.parquet",
+    log:
+        "results/logs/measures/{study}/labels/{model}.log",
+    wildcard_constraints:
+        study=one_of(ANNOTATED),
+    conda:
+        "../envs/measures.yaml"
+    threads: config["threads"]["dissect"]
+    resources:
+        **needs("label_by_annotation"),
+    params:
+        code=code("dissect/label_by_annotation.py", "measures"),
+        options=lambda wildcards: {
+            key: study_of(wildcards)[key]
+            for key in ("annotations", "permutations", "split", "halves")
+        },
+        seed=config["seed"],
+    script:
+        "../workflow_scripts/dissect/label_by_annotation.py"

@@ -32,7 +32,7 @@ def probing(pattern):
         pattern.format(
             dataset=dataset, model=getattr(wildcards, "model", ""), clip=clip
         )
-        for clip in [study_of(wildcards)["clip"]]
+        for clip in [study_of(wildcards).get("clip", "")]
         for dataset in study_of(wildcards)["probing"]
     ]
 
@@ -173,6 +173,8 @@ def categories_source(wildcards):
     """The downloaded data set that a study's category word lists come with (None: shipped, or the
     user's own), and their file."""
     study = study_of(wildcards)
+    if study.get("concepts") == "annotations":
+        return None, f"results/annotations/{wildcards.study}.json"
     categories = study["categories"]
     if study["kind"] == "published_labels":
         return study["dataset"], categories

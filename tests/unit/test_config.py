@@ -75,7 +75,11 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
         ("studies/concepts/similarities", ["softwpmi"], "softwpmi"),
         ("studies/concepts/top_k", 5001, "top_k is 5001, but there are only 5000 images"),
         ("studies/concepts/top_k", 0, "top_k"),
-        ("studies/concepts/clip", ..., "key 'clip' is missing"),
+        (
+            "studies/concepts/clip",
+            ...,
+            "clip is missing; or label neurons by concepts: annotations",
+        ),
         ("studies/concepts/categories", "none.json", "none.json: no such file of categories"),
         ("studies/concepts/comparisons/pretraining", ["vit"], "unknown model of the study 'vit'"),
         ("concept_sets/microworld-words/path", "none.txt", "none.txt: no such concept list"),

@@ -24,7 +24,7 @@ with job(snakemake):
         styles = describe_models(study["models"], params.models, study.get("comparisons"))
         found, table = paper.numbers_of(name, study, measures, styles)
         values |= found
-        if study["kind"] == "concepts":
+        if study.get("concepts") == "words":
             entry = params.concept_sets[study["concept_set"]]
             path = entry.get("path", f"results/concepts/{study['concept_set']}.txt")
             values[paper.macro_name(name, "concepts")] = len(read_concepts(path))

@@ -20,6 +20,8 @@ def fill_defaults(config: dict, schema: Mapping) -> None:
         local = study.get("transforms", {}).get("local_images")
         if isinstance(local, str):
             study["transforms"]["local_images"] = {"dataset": local}
+        if study.get("concepts") == "annotations":
+            study.setdefault("annotations", {})
         _fill(study, kinds[study["kind"]])
         if study["kind"] != "published_labels":  # whose models are files
             study.setdefault("comparisons", _compared(study["models"], config["models"]))

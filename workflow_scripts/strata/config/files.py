@@ -18,13 +18,15 @@ def check_files(where: str, study: Mapping, config: Mapping, base: Path) -> None
     """Small files that a study needs: read now rather than after hours."""
     if study["kind"] == "published_labels":
         return
-    if study["kind"] == "concepts":
+    if study.get("concepts") == "words":
         _check_words(where, study, config, base)
     local = study.get("transforms", {}).get("local_images")
     named = study.get("probing") or [study["dataset"], *study.get("triplets", [])]
     for name in [*named, *([local["dataset"]] if local else [])]:
         _check_folder(name, config, base)
     _check_labels(where, study, config, base)
+    if study.get("concepts") == "annotations":
+        _check_annotated(where, study, config, base)
     _check_segments(where, study, config, base)
     _check_models(study, config, base)
 
@@ -81,6 +83,24 @@ def _check_labels(where: str, study: Mapping, config: Mapping, base: Path) -> No
                     f"config, {where}: {key}: {tables[0]} has no column {column!r}"
                     f"{suggestion(column, there)}"
                 )
+
+
+def _check_annotated(where: str, study: Mapping, config: Mapping, base: Path) -> None:
+    """Label columns that neurons are to be labelled with, where users' own tables have them all."""
+    columns = study["annotations"]["columns"]
+    entries = [config["datasets"][name] for name in study["probing"]]
+    if columns == "all" or not all(e["kind"] == "folder" and "labels" in e for e in entries):
+        return
+    tables = [
+        base / e["path"] / e[key] for e in entries for key in ("labels", "segments") if key in e
+    ]
+    there = {column for table in tables for column in _header(table)}
+    for column in columns:
+        if column not in there:
+            raise StrataError(
+                f"config, {where}: annotations: columns: {tables[0]} has no column {column!r}"
+                f"{suggestion(column, sorted(there))}"
+            )
 
 
 def _check_segments(where: str, study: Mapping, config: Mapping, base: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from strata.config.entries import NO_NETWORK, check_label_column, check_task
 from strata.config.names import check_known, modality_of, names_of
+from strata.data.annotating import COMPUTED
 from strata.errors import StrataError
 
 _SAMPLES = {"image": "images", "audio": "sounds"}
@@ -25,6 +26,42 @@ def check_concepts_study(where: str, study: Mapping, config: Mapping) -> None:
         if study["split"] != "all" and entry["kind"] in ("microworld", "microspeech"):
             check_known(study["split"], splits, f"{where}: split", "split")
     _check_models(where, study, study["probing"][0], config)
+    if study["concepts"] == "annotations":
+        _check_annotations(where, study, config)
+    else:
+        _check_words(where, study, config)
+    _check_comparisons(where, study)
+
+
+_OF_WORDS = ("clip", "concept_set", "categories")
+
+
+def _check_annotations(where: str, study: Mapping, config: Mapping) -> None:
+    """A study by annotation needs no CLIP, and annotations that the samples can have."""
+    for key in (*_OF_WORDS, "vocabulary"):
+        if key in study:
+            raise StrataError(f"config, {where}: {key} is for concepts: words, not annotations")
+    modality = modality_of(config["datasets"][study["probing"][0]])
+    computed, columns = (study["annotations"][key] for key in ("computed", "columns"))
+    for name in () if computed == "all" else computed:
+        check_known(name, COMPUTED[modality], f"{where}: annotations: computed", "number")
+    for column in () if columns == "all" else columns:
+        for dataset in study["probing"]:
+            if config["datasets"][dataset]["kind"] == "microworld":
+                check_label_column(f"{where}: annotations", column, config["datasets"][dataset])
+    if not computed and not columns:
+        raise StrataError(f"config, {where}: annotations: needs columns, computed or both")
+
+
+def _check_words(where: str, study: Mapping, config: Mapping) -> None:
+    """Words need a CLIP for the samples, a list of concepts and their categories."""
+    for key in _OF_WORDS:
+        if key not in study:
+            raise StrataError(
+                f"config, {where}: {key} is missing; or label neurons by concepts: annotations"
+            )
+    if "annotations" in study:
+        raise StrataError(f"config, {where}: annotations are for concepts: annotations")
     check_known(study["clip"], config["models"], f"{where}: clip", "model")
     heard = modality_of(config["datasets"][study["probing"][0]]) == "audio"
     if (config["models"][study["clip"]]["modality"] == "audio") != heard:
@@ -39,7 +76,6 @@ def check_concepts_study(where: str, study: Mapping, config: Mapping) -> None:
         check_known(
             study["categories"]["from"], downloads, f"{where}: categories: from", "download"
         )
-    _check_comparisons(where, study)
     _check_sizes(where, study, config)
 
 

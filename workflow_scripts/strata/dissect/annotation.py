@@ -22,6 +22,7 @@ from strata.stats import adjust_p_values, permutation_p_values
 from strata.threads import n_threads, one_blas_thread, run_parallel
 
 DIRECTIONS = ("both", "high")
+DECIDING = ("deviation", "auc")
 ANNOTATION_COLUMNS = ("unit", "label", "sign", "score", "deviation", "runner_up", "margin")
 ANNOTATION_COLUMNS += ("p_value", "q_value", "constant", "tied")
 _FEW_TIES = 0.999  # tie factor from which a neuron's null is that of neurons without ties
@@ -34,6 +35,7 @@ def label_by_annotation(
     concepts: Sequence[str],
     *,
     direction: str = "both",
+    best: str = "deviation",
     min_positives: int = 5,
     n_permutations: int = 0,
     seed: int = 0,
@@ -49,17 +51,21 @@ def label_by_annotation(
     annotations : (samples, concepts), 1 or 0 (True or False), NaN where a concept does not apply
     concepts : their names, as "column=value"
     direction : "both": high or low activation may go with a concept; "high": only high
+    best : which concept is the label, that of the greatest "deviation" of the rank sum, which grows
+        with the number of samples that have the concept, or of the greatest "auc", which favours
+        rare concepts, whose areas vary most by chance
     min_positives : a concept that fewer samples have, or fewer lack, is told to `log` and left out
     n_permutations : permutations of the samples for the null; 0 leaves p and q NaN
     memory_mb : size of what is computed at a time on each thread, at least one neuron
 
     Returns
     -------
-    DataFrame with a row per neuron: unit, label (of the greatest deviation; of equals the first by
+    DataFrame with a row per neuron: unit, label (the `best` concept; of equals the first by
     name), sign (1 if high activation goes with it, -1 if low), score (area under the ROC curve in
     that direction), deviation (standard deviations of the rank sum, in that direction), runner_up
-    (the next by deviation, ";"-joined), margin (the deviation less the second; NaN with a single
-    concept), p_value = (1 + null maxima >= deviation) / (permutations + 1), q_value (Benjamini-
+    (the next by what decides, ";"-joined), margin (the deviation, or the area, less the second's;
+    NaN with a single concept), p_value = (1 + null maxima of what decides that reach it) /
+    (permutations + 1), q_value (Benjamini-
     Hochberg within the layer), constant, and tied (1 less the tie correction of the variance). A
     constant neuron has no label: label missing, sign, score, deviation and margin 0, p = q = 1. The
     null of neurons whose ties cut the variance by less than a thousandth is that of neurons without
@@ -69,10 +75,10 @@ def label_by_annotation(
     ------
     StrataError
         Shapes that do not fit, NaN or infinite activations, annotations other than 0, 1 and NaN,
-        repeated names, no usable concept, an unknown direction.
+        repeated names, no usable concept, an unknown direction or `best`.
     """
     values = as_array(annotations, "annotations")
-    options = {"direction": direction, "min_positives": min_positives, "seed": seed}
+    options = {"direction": direction, "best": best, "min_positives": min_positives, "seed": seed}
     prepared = Annotations(values, concepts, n_permutations=n_permutations, **options)
     for concept, reason in prepared.left_out.items():
         log(f"annotation {concept!r} is left out: {reason}")
@@ -92,16 +98,20 @@ class Annotations:
         concepts: Sequence[str],
         *,
         direction: str = "both",
+        best: str = "deviation",
         min_positives: int = 5,
         n_permutations: int = 0,
         seed: int = 0,
     ):
         if direction not in DIRECTIONS:
             raise StrataError(f"direction {direction!r} is unknown: use {', '.join(DIRECTIONS)}")
+        if best not in DECIDING:
+            raise StrataError(f"best {best!r} is unknown: use {', '.join(DECIDING)}")
         if min_positives < 1:
             raise StrataError(f"min_positives must be at least 1, not {min_positives}")
         _check_annotations(values, concepts)
-        self.direction, self.n_permutations, self.seed = direction, n_permutations, seed
+        self.direction, self.best = direction, best
+        self.n_permutations, self.seed = n_permutations, seed
         self.n_samples = len(values)
         order = np.argsort(np.array(concepts, dtype=str), kind="stable")
         have, lack = (values == 1).sum(axis=0), (values == 0).sum(axis=0)
@@ -120,7 +130,7 @@ class Annotations:
         values = values[:, kept].astype(np.float32)
         self.masks = masks_of(values)
         # Samples by what they are annotated with: permutations are dealt out in this order.
-        self.ranks = random_ranks(np.nan_to_num(values, nan=-1.0), seed) if n_permutations else None
+        self.ranks = random_ranks(np.nan_to_num(values, nan=-1.0), seed)
         self._nulls: dict[bytes, np.ndarray] = {}
 
     def deviations(self, rows: np.ndarray) -> Deviations:
@@ -130,9 +140,10 @@ class Annotations:
             z[:, mask.places], auc[:, mask.places] = mask.deviations(rows)
         return Deviations(z, auc)
 
-    def keys(self, z: np.ndarray) -> np.ndarray:
-        """What decides: the deviation in either direction, or upwards only."""
-        return np.abs(z) if self.direction == "both" else z
+    def keys(self, found: Deviations) -> np.ndarray:
+        """What decides, in either direction or upwards: the deviation, or the area beyond 1/2."""
+        moved = found.z if self.best == "deviation" else found.auc - 0.5
+        return np.abs(moved) if self.direction == "both" else moved
 
     def null(self, row: np.ndarray, memory_mb: float) -> np.ndarray:
         """Greatest keys (permutations,) of a neuron (samples,) whose samples are permuted.
@@ -148,7 +159,7 @@ class Annotations:
             for block in blocks(self.n_permutations, _BYTES * len(row), memory_mb):
                 width = block.stop - block.start
                 drawn = np.stack([draw.permutation(levels)[self.ranks] for _ in range(width)])
-                found[block] = self.keys(self.deviations(drawn).z).max(axis=1)
+                found[block] = self.keys(self.deviations(drawn)).max(axis=1)
             self._nulls[pattern] = found
         return self._nulls[pattern]
 
@@ -196,8 +207,8 @@ class Annotations:
             raise StrataError(f"activations: neuron {unit} has NaN or infinite values")
         constant = (rows == rows[:, :1]).all(axis=1)
         factors = tie_factors(rows)
-        z, auc = self.deviations(rows)
-        keys = self.keys(z)
+        z, auc = found = self.deviations(rows)
+        keys = self.keys(found)
         order = np.argsort(-keys, axis=1, kind="stable")[:, : max(2, 1 + n_runners_up)]
         at = np.arange(len(rows)), order[:, 0]
         best, sign = keys[at], np.where(z[at] < 0, -1, 1)
@@ -208,7 +219,7 @@ class Annotations:
                 "label": words[:, 0],
                 "sign": sign,
                 "score": 0.5 + sign * (auc[at] - 0.5),
-                "deviation": best,
+                "deviation": np.abs(z[at]) if self.direction == "both" else z[at],
                 "runner_up": [";".join(row[1 : 1 + n_runners_up]) for row in words],
                 "margin": best - keys[at[0], order[:, 1]] if order.shape[1] > 1 else np.nan,
                 "p_value": self._p_values(rows, best, factors, constant, memory_mb),

@@ -89,14 +89,15 @@ def label_halves(
             ):
                 tables.append(found.assign(layer=name, layer_index=index, **keys))
     if not tables:
-        return _tidy(pd.DataFrame(columns=["unit", "label", "score", *_PLACE]))
-    return _tidy(pd.concat(tables, ignore_index=True))
+        return tidy_halves(pd.DataFrame(columns=["unit", "label", "score", *_PLACE]))
+    return tidy_halves(pd.concat(tables, ignore_index=True))
 
 
 _PLACE = ("layer", "layer_index", "split", "half")
 
 
-def _tidy(table: pd.DataFrame) -> pd.DataFrame:
+def tidy_halves(table: pd.DataFrame) -> pd.DataFrame:
+    """The table that `label_halves` returns, from labels with the columns of their place."""
     table = table.rename(columns={"label": "concept", "score": "value"})
     columns = ["layer", "layer_index", "unit", "split", "half", "concept", "value"]
     types = dict.fromkeys(["layer_index", "unit", "split", "half"], "int64")

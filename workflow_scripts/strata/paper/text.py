@@ -5,7 +5,7 @@ Numbers stay macros, as in the sections written by hand; what was found is left 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from strata.figures.models import ModelStyle, family_name, of_role
@@ -77,26 +77,55 @@ def _concepts(
     def its(key):
         return f"\\{macro_name(name, key)}{{}}"
 
-    text = (
-        f"Every neuron of every layer of {_networks(styles)} was labelled with the one of "
-        f"{its('concepts')} concepts that describes best what it answers to among "
-        f"{_data(study['probing'], what, study['split'])}: soft WPMI takes its "
-        f"{its('top_k')} most activating {what}"
-    )
-    if study["similarities"][0] != "soft_wpmi":
-        first = study["similarities"][0].replace("_", " ")
-        text = text.partition(": soft WPMI")[0] + f", by {escape(first)}"
-    text += f" \\citep{{oikarinen2023clipdissect}}. Counts by layer are in \\autoref{{tab:{name}}}."
-    if heard:
-        text += (
-            " What CLIP does for pictures, a CLAP did for sounds: sounds and words in one space."
-        )
+    data = _data(study["probing"], what, study["split"])
+    if study.get("concepts") == "annotations":
+        text = _by_annotation(study, styles, what, data)
+    else:
+        text = _by_words(study, styles, what, data, its)
+    text += f" Counts by layer are in \\autoref{{tab:{name}}}."
     if study["permutations"]:
         text += (
             f" A label is significant where its score exceeds those of {its('permutations')} "
             f"permutations of the {what}, at a false discovery rate of {its('alpha')}."
         )
     return text
+
+
+def _by_words(study: Mapping, styles: Mapping, what: str, data: str, its: Callable) -> str:
+    text = (
+        f"Every neuron of every layer of {_networks(styles)} was labelled with the one of "
+        f"{its('concepts')} concepts that describes best what it answers to among {data}: soft "
+        f"WPMI takes its {its('top_k')} most activating {what}"
+    )
+    if study["similarities"][0] != "soft_wpmi":
+        first = study["similarities"][0].replace("_", " ")
+        text = text.partition(": soft WPMI")[0] + f", by {escape(first)}"
+    text += " \\citep{oikarinen2023clipdissect}."
+    if what == "sounds":
+        text += (
+            " What CLIP does for pictures, a CLAP did for sounds: sounds and words in one space."
+        )
+    return text
+
+
+def _by_annotation(study: Mapping, styles: Mapping, what: str, data: str) -> str:
+    """What is told of a study without a CLIP."""
+    deciding = {
+        "deviation": "whose rank sum deviates most from chance, in standard deviations",
+        "auc": "with the largest area under the ROC curve",
+    }
+    chosen = study["annotations"]
+    either = ", high or low" if chosen["direction"] == "both" else ""
+    sources = {
+        "label columns": chosen["columns"],
+        f"numbers computed of the {what}": chosen["computed"],
+    }
+    used = listed([words for words, names in sources.items() if names])
+    return (
+        f"Every neuron of every layer of {_networks(styles)} was labelled by annotation: with the "
+        f"concept among {used} that its activations{either} tell best over {data}, the one "
+        f"{deciding[chosen['best']]}. No other network was asked."
+    )
 
 
 def _convexity(
