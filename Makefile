@@ -12,7 +12,7 @@ export PYTHONHASHSEED
 help:
 	@echo "make paper    everything: PDF, figures, report; STUDY=studies/photos.yaml for another study"
 	@echo "make figures  without LaTeX"
-	@echo "make real     the study of two real networks, DINOv2-small and Whisper tiny.en"
+	@echo "make real     DINOv2-small and Whisper tiny.en on photographs and recordings"
 	@echo "make test | lint | bench | venv | clean"
 
 paper figures: welcome $(READY)
@@ -20,6 +20,7 @@ paper figures: welcome $(READY)
 
 report: paper
 
+# Real networks on photographs, judgements and recordings (docs/real-networks.md).
 real:
 	@$(MAKE) --no-print-directory paper STUDY=studies/real.yaml
 

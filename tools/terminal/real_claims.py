@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 # A loss of accuracy that counts as none: one answer in fifty.
 MARGIN = 0.02
-RUN = "One core without a GPU, float32, beside other work."
+RUN = "Two cores without a GPU, float32, beside other work."
 
+CONTRASTS = {"first": "last block less the first", "twin": "last block less the random twin's"}
 WHISPER, DINO = "whisper-real", "dinov2-real"
 
 
@@ -59,7 +60,6 @@ def depth_tests(
     metric = {"convexity": "graph_convexity", "alignment": "accuracy"}[measure]
     where = {"model": model, "family": family, "metric": f"{metric}_difference", "concept": None}
     table = f"{study}/differences/{measure}.parquet"
-    said = {"first": "last block less the first", "twin": "last block less the random twin's"}
     return [
         Line(
             f"{study}-{family}-{contrast}",
@@ -69,7 +69,7 @@ def depth_tests(
             sign,
             last=True,
         )
-        for contrast, text in said.items()
+        for contrast, text in CONTRASTS.items()
     ]
 
 
@@ -101,21 +101,78 @@ RULES = {
 }
 ONE = "There is one network of this modality, and no other pretraining to compare it with."
 TUNED = "No fine-tuned version of these networks is part of this study."
-LATER = (
-    "Not part of this run: it needs labels by annotation of photographs whose licence forbids "
-    "passing them on."
-)
+
+
+def share_tests(study: str, model: str, column: str, what: str, sign: int) -> list[Line]:
+    """Share of neurons whose concept is of a column: last block less first, and less the twin's."""
+    return concept_tests(study, model, "category_share_mean", column, f"share of {what}", sign)
+
+
+def concept_tests(
+    study: str, model: str, metric: str, column: str | None, what: str, sign: int
+) -> list[Line]:
+    where = {"model": model, "metric": f"{metric}_difference", "concept": column}
+    return [
+        Line(
+            f"{study}-{column or metric}-{contrast}",
+            f"{what}: {text}",
+            f"{study}/differences/concepts.parquet",
+            where | {"contrast": contrast},
+            sign,
+            last=True,
+        )
+        for contrast, text in CONTRASTS.items()
+    ]
+
 
 CLAIMS = [
-    Claim("colours", 1, "Colours and textures early, objects and animals late", LATER),
-    Claim("number", 1, "The number of concepts rises with depth", LATER),
+    Claim(
+        "colours",
+        1,
+        "Colours and textures early, objects and animals late",
+        "Neurons are labelled by annotation, not by CLIP-Dissect: share of those neurons whose "
+        "score is above the layer's mean. Textures are photographs of another source than "
+        "objects; each column is compared within the photographs that have a value in it.",
+        [
+            *share_tests("photos-real", DINO, "color", "colours", -1),
+            *share_tests("photos-real", DINO, "texture", "textures", -1),
+            *share_tests("photos-real", DINO, "kind", "kinds of things and animals", 1),
+            *share_tests("photos-real", DINO, "domain", "domains (animals, made things ...)", 1),
+        ],
+    ),
+    Claim(
+        "number",
+        1,
+        "The number of concepts rises with depth",
+        "Distinct labels above the layer's median, as the paper counts; of so few annotations "
+        "there can be no more than the study has. Intervals are about neurons, the samples as "
+        "they are.",
+        [
+            *concept_tests("photos-real", DINO, "n_concepts_median", None, "photographs", 1),
+            *concept_tests("spoken-real", WHISPER, "n_concepts_median", None, "spoken digits", 1),
+        ],
+    ),
+    Claim(
+        "speech",
+        1,
+        "Its counterpart in speech (not in the paper): speakers early, words late",
+        "",
+        [
+            *share_tests("spoken-real", WHISPER, "word", "words", 1),
+            *share_tests("spoken-real", WHISPER, "speaker", "speakers", -1),
+        ],
+    ),
     Claim("pretraining", 1, "Pretraining changes number and kind of concepts", ONE),
     Claim("tuning", 1, "Fine-tuning reduces concepts and shifts their kind", TUNED),
     Claim(
         "depth",
         2,
         "Concepts are convex, and more so with depth, beyond what the architecture does",
-        tests=depth_tests("pets-real", "convexity", DINO, "breed", "convexity of pets' breeds"),
+        tests=[
+            *depth_tests("pets-real", "convexity", DINO, "breed", "pets' breeds"),
+            *depth_tests("kinds-real", "convexity", DINO, "kind", "kinds of things"),
+            *depth_tests("kinds-real", "convexity", DINO, "domain", "domains"),
+        ],
     ),
     Claim(
         "aligned",
@@ -208,6 +265,40 @@ CLAIMS = [
 
 CONVEXITY = {"metric": "graph_convexity", "concept": None}
 COURSES = [
+    *(
+        Course(
+            f"share-{study}-{column}",
+            1,
+            f"Share of neurons with a {column} ({what})",
+            f"{study}/shares/*.parquet",
+            {"metric": "category_share_mean", "concept": column},
+        )
+        for study, what, columns in (
+            ("photos-real", "photographs", ("color", "texture", "kind", "domain")),
+            ("spoken-real", "spoken digits", ("word", "speaker")),
+        )
+        for column in columns
+    ),
+    *(
+        Course(
+            f"count-{study}",
+            1,
+            f"Number of concepts ({what})",
+            f"{study}/counts/*.parquet",
+            {"metric": "n_concepts_median"},
+        )
+        for study, what in (("photos-real", "photographs"), ("spoken-real", "spoken digits"))
+    ),
+    *(
+        Course(
+            f"course-{family}",
+            2,
+            f"Graph convexity of a photograph's {family}",
+            "kinds-real/convexity/*.parquet",
+            CONVEXITY | {"family": family},
+        )
+        for family in ("kind", "domain")
+    ),
     Course(
         "course-breed",
         2,
