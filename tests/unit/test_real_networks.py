@@ -70,6 +70,14 @@ def test_verdicts(value, low, high, options, told):
     assert real_networks.verdict(row, Line("k", "t", "x", {}, **options)) == told
 
 
+def test_the_verdict_of_a_claim_leaves_out_what_is_not_measured():
+    overall = real_networks._overall
+    assert overall(["supported", "supported"]) == "Supported"
+    assert overall(["supported", "not measured"]) == "Supported (1 of 2 not measured yet)"
+    assert overall(["supported", "refuted"]) == "Mixed, see the lines"
+    assert overall(["not measured"]) == "Not measured yet"
+
+
 def row(block: int, value: float, **more) -> dict:
     return {"model": "m", "block": block, "value": value, "low": value, "high": value} | more
 

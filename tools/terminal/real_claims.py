@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 # A loss of accuracy that counts as none: one answer in fifty.
 MARGIN = 0.02
-RUN = "Two cores without a GPU, float32, beside other work."
+RUN = "Without a GPU, in float32, beside other work."
 
 CONTRASTS = {"first": "last block less the first", "twin": "last block less the random twin's"}
 WHISPER, DINO = "whisper-real", "dinov2-real"
@@ -149,17 +149,23 @@ CLAIMS = [
         "they are.",
         [
             *concept_tests("photos-real", DINO, "n_concepts_median", None, "photographs", 1),
+            *concept_tests("neurons-real", WHISPER, "n_concepts_median", None, "commands", 1),
             *concept_tests("spoken-real", WHISPER, "n_concepts_median", None, "spoken digits", 1),
         ],
     ),
     Claim(
         "speech",
         1,
-        "Its counterpart in speech (not in the paper): speakers early, words late",
-        "",
+        "Its counterpart in speech (not in the paper): sound and speakers early, words late",
+        "Without an interval: a share that is zero in both layers or networks does not tell how it "
+        "varies.",
         [
-            *share_tests("spoken-real", WHISPER, "word", "words", 1),
-            *share_tests("spoken-real", WHISPER, "speaker", "speakers", -1),
+            *share_tests("neurons-real", WHISPER, "word", "words of commands", 1),
+            *share_tests("neurons-real", WHISPER, "speaker", "speakers of commands", -1),
+            *share_tests("neurons-real", WHISPER, "loudness", "loudness of commands", -1),
+            *share_tests("neurons-real", WHISPER, "pitch", "pitch of commands", -1),
+            *share_tests("spoken-real", WHISPER, "word", "words of digits", 1),
+            *share_tests("spoken-real", WHISPER, "speaker", "speakers of digits", -1),
         ],
     ),
     Claim("pretraining", 1, "Pretraining changes number and kind of concepts", ONE),
@@ -275,6 +281,7 @@ COURSES = [
         )
         for study, what, columns in (
             ("photos-real", "photographs", ("color", "texture", "kind", "domain")),
+            ("neurons-real", "commands", ("loudness", "pitch", "speaker", "word")),
             ("spoken-real", "spoken digits", ("word", "speaker")),
         )
         for column in columns
@@ -287,7 +294,11 @@ COURSES = [
             f"{study}/counts/*.parquet",
             {"metric": "n_concepts_median"},
         )
-        for study, what in (("photos-real", "photographs"), ("spoken-real", "spoken digits"))
+        for study, what in (
+            ("photos-real", "photographs"),
+            ("neurons-real", "commands"),
+            ("spoken-real", "spoken digits"),
+        )
     ),
     *(
         Course(

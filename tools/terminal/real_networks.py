@@ -126,8 +126,7 @@ def _claim(claim, tables: pd.DataFrame) -> list[str]:
         return [f"### {claim.text}", "", f"**Cannot be tested.** {claim.note}"]
     given = [tables.loc[f"{claim.key}/{test.key}"] for test in claim.tests]
     verdicts = [verdict(row, test) for row, test in zip(given, claim.tests, strict=True)]
-    overall = verdicts[0] if len(set(verdicts)) == 1 else "mixed: see the lines"
-    lines = [f"### {claim.text}", "", f"**{overall.capitalize()}.** {claim.note}".rstrip(), ""]
+    lines = [f"### {claim.text}", "", f"**{_overall(verdicts)}.** {claim.note}".rstrip(), ""]
     lines += ["| measured | value | interval | p | verdict |", "|---|---|---|---|---|"]
     for row, test, word in zip(given, claim.tests, verdicts, strict=True):
         bounds = "" if pd.isna(row["low"]) else f"{row['low']:.3f} to {row['high']:.3f}"
@@ -135,6 +134,18 @@ def _claim(claim, tables: pd.DataFrame) -> list[str]:
         p_value = "" if pd.isna(row["p_value"]) else _p(row["p_value"])
         lines.append(f"| {test.text} | {value} | {bounds} | {p_value} | {word} |")
     return lines
+
+
+def _overall(verdicts: list[str]) -> str:
+    """One verdict where all measured lines agree; lines that are not measured are counted."""
+    measured = [word for word in verdicts if word != "not measured"]
+    if not measured:
+        return "Not measured yet"
+    word = measured[0] if len(set(measured)) == 1 else "mixed, see the lines"
+    missing = len(verdicts) - len(measured)
+    return word.capitalize() + (
+        f" ({missing} of {len(verdicts)} not measured yet)" if missing else ""
+    )
 
 
 def _p(value: float) -> str:
