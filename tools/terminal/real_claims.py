@@ -346,3 +346,10 @@ COURSES = [
         for study, family, task in TASKS
     ),
 ]
+
+# Curves of the run that the page shows, by study; no picture of any data set is in them.
+FIGURES = {
+    1: ["photos-real_categories", "neurons-real_categories", "spoken-real_categories"],
+    2: ["pets-real_convexity", "kinds-real_convexity", "materials-real_alignment"],
+    3: ["digits-real_convexity", "commands-real_convexity", "digits-real_cuts"],
+}

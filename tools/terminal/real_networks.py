@@ -6,6 +6,7 @@ usage: real_networks.py take RESULTS COMMAND    numbers of a run -> docs/real-ne
 Verdicts come from paired differences and their intervals, never from bands that overlap or not.
 """
 
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -13,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from real_claims import CLAIMS, COURSES, MARGIN, RUN, Course, Line
+from real_claims import CLAIMS, COURSES, FIGURES, MARGIN, RUN, Course, Line
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 NUMBERS, PAGE = DOCS / "real-networks.csv", DOCS / "real-networks.md"
+SHOWN = DOCS / "real-networks"  # copies of the run's figures
 COLUMNS = ("key", "model", "block", "value", "low", "high", "p_value", "n", "other", "about")
 _TITLES = {1: "Concepts of neurons", 2: "Convexity and alignment", 3: "Convexity-based pruning"}
 
@@ -45,6 +47,15 @@ def wanted() -> list[tuple[str, Line | Course]]:
     """Every number of the page and its key."""
     tests = [(f"{c.key}/{t.key}", t) for c in CLAIMS for t in c.tests]
     return [*tests, *((course.key, course) for course in COURSES)]
+
+
+def show(results: Path) -> None:
+    """Copy the figures that the page shows and the run has."""
+    for name in (name for names in FIGURES.values() for name in names):
+        figure = results / "figures" / f"{name}.svg"
+        if figure.is_file():
+            SHOWN.mkdir(exist_ok=True)
+            shutil.copyfile(figure, SHOWN / figure.name)
 
 
 def _select(table: pd.DataFrame, asked: Line | Course) -> pd.DataFrame:
@@ -117,6 +128,9 @@ def page(numbers: pd.DataFrame) -> str:
             lines += ["", *_claim(claim, tables)]
         for course in (course for course in COURSES if course.study == study):
             lines += ["", *_course(course, tables)]
+        for name in FIGURES[study]:
+            if (SHOWN / f"{name}.svg").is_file():
+                lines += ["", f"![{name}]({SHOWN.name}/{name}.svg)"]
     return "\n".join(lines) + "\n"
 
 
@@ -172,6 +186,7 @@ def main(arguments: list[str]) -> None:
     match arguments:
         case ["take", results, command]:
             take(Path(results), command).to_csv(NUMBERS, index=False, float_format="%.6g")
+            show(Path(results))
         case ["page"]:
             pass
         case _:
