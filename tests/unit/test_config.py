@@ -31,8 +31,20 @@ def changed(path: str, value):
 
 def test_the_shipped_configurations_are_right():
     prepare_config(DEFAULT, ROOT)
-    for study in ("published", "photos", "small", "speech", "real"):
+    for study in ("published", "photos", "small", "speech"):
         prepare_config(overlaid(study), ROOT)
+
+
+def test_the_real_networks_only_miss_the_photographs_of_its_user(tmp_path):
+    config = overlaid("real")
+    for folder in ("rules", "resources"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    with pytest.raises(StrataError, match=r"no folder .*data/probing_photos"):
+        prepare_config(config, tmp_path)
+    photographs = tmp_path / "data/probing_photos"
+    photographs.mkdir(parents=True)
+    (photographs / "labels.csv").write_text("path,kind,domain,texture\na.jpg,bird,animals,\n")
+    prepare_config(config, tmp_path)
 
 
 def overlaid(study: str) -> dict:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from real_claims import CLAIMS, COURSES, FIGURES, MARGIN, RUN, Course, Line
+from real_claims import CLAIMS, COURSES, FIGURES, HOW, MARGIN, RUN, Course, Line
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 NUMBERS, PAGE = DOCS / "real-networks.csv", DOCS / "real-networks.md"
@@ -120,6 +120,7 @@ def page(numbers: pd.DataFrame) -> str:
         "not adjusted for the number of lines. They are about one network of each kind, which is "
         f'no sample of networks. "No loss" means a loss of less than {MARGIN:.2f}.',
     ]
+    lines += ["", HOW]
     if missing:
         lines += ["", f"{missing} numbers have not been measured yet; their lines say so."]
     for study, title in _TITLES.items():
