@@ -97,10 +97,10 @@ rule finetune_cuts:
         manifest=studied("results/data/{dataset}/manifest.parquet"),
         model=model_files(lambda wildcards: wildcards.model),
     output:
-        "results/measures/{study}/trained/{model}.{task}.{seed}.parquet",
-        answers="results/measures/{study}/answers/{model}.{task}.{seed}.parquet",
+        "results/measures/{study}/trained/{model}.{task}.{seeds}.parquet",
+        answers="results/measures/{study}/answers/{model}.{task}.{seeds}.parquet",
     log:
-        "results/logs/measures/{study}/trained/{model}.{task}.{seed}.log",
+        "results/logs/measures/{study}/trained/{model}.{task}.{seeds}.log",
     wildcard_constraints:
         study=one_of(PRUNINGS),
         task=one_of(
@@ -108,7 +108,7 @@ rule finetune_cuts:
                 task for name in PRUNINGS for task in config["studies"][name]["tasks"]
             )
         ),
-        seed=r"\d+",
+        seeds=r"\d+(-\d+)?",
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]["train"]

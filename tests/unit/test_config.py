@@ -31,27 +31,26 @@ def changed(path: str, value):
 
 def test_the_shipped_configurations_are_right():
     prepare_config(DEFAULT, ROOT)
-    for study in ("published", "photos", "small", "speech"):
+    for study in ("published", "photos", "small", "speech", "real"):
         prepare_config(overlaid(study), ROOT)
 
 
-def test_the_real_networks_only_miss_the_photographs_of_its_user(tmp_path):
-    config = overlaid("real")
+def test_photographs_are_for_the_user_to_bring(tmp_path):
+    config = overlaid("real") | overlaid("real-photos", over=overlaid("real"))
     for folder in ("rules", "resources"):
         (tmp_path / folder).symlink_to(ROOT / folder)
-    with pytest.raises(StrataError, match=r"no folder .*data/probing_photos"):
-        prepare_config(config, tmp_path)
-    photographs = tmp_path / "data/probing_photos"
-    photographs.mkdir(parents=True)
-    (photographs / "labels.csv").write_text("path,kind,domain,texture\na.jpg,bird,animals,\n")
+    with pytest.raises(StrataError, match="probing_photos: no folder .*data/probing_photos"):
+        prepare_config(copy.deepcopy(config), tmp_path)
+    (tmp_path / "data/probing_photos").mkdir(parents=True)
+    (tmp_path / "data/probing_photos/labels.csv").write_text("path,kind,domain,texture\n")
     prepare_config(config, tmp_path)
 
 
-def overlaid(study: str) -> dict:
+def overlaid(study: str, over: dict = DEFAULT) -> dict:
     """The default with an overlay, as Snakemake joins them."""
     overlay = yaml.safe_load((ROOT / "studies" / f"{study}.yaml").read_text())
-    joined = {k: DEFAULT[k] | v for k, v in overlay.items() if isinstance(v, dict)}
-    return copy.deepcopy(DEFAULT | overlay | joined)
+    joined = {k: over[k] | v for k, v in overlay.items() if isinstance(v, dict)}
+    return copy.deepcopy(over | overlay | joined)
 
 
 def test_the_full_study_only_misses_what_its_user_has_to_bring(tmp_path):

@@ -16,6 +16,7 @@ QUICK = [
     ("coverage_alignment", lambda s: s.get("models") == 8, 60),
     ("coverage_convexity", lambda s: s["kind"] == "graph" and s["samples"] == 60, 60),
     ("coverage_convexity", lambda s: s["kind"] == "euclidean" and s["samples"] == 60, 100),
+    ("coverage_labels", lambda s: s["pictures"] == 300 and s["neurons"] == 64, 40),
     ("coverage_pruning", lambda s: s.get("speakers") == 10 and s["seeds"] == 5, 100),
 ]
 
@@ -23,8 +24,8 @@ QUICK = [
 @pytest.mark.parametrize(("part", "wanted", "draws"), QUICK)
 def test_an_interval_holds_the_truth(part, wanted, draws, monkeypatch):
     module = importlib.import_module(part)
-    if hasattr(module, "_TRUTH"):
-        monkeypatch.setattr(module, "_TRUTH", 150)
+    for constant in {"_TRUTH", "_DRAWS"} & set(vars(module)):
+        monkeypatch.setattr(module, constant, 150)
     setting = next(each for each in module.SETTINGS if wanted(each))
     expected, found = module.truth(setting), {}
     for number in range(draws):

@@ -13,7 +13,6 @@ from strata.concepts.truth import chance_of_naming, factor_auc, factor_indicator
 from strata.stats import (
     adjust_p_values,
     bootstrap_interval,
-    correlation,
     permutation_p_values,
     wilson_interval,
 )
@@ -88,10 +87,3 @@ def test_p_values_by_hand():
     assert permutation_p_values([2.0, 0.0], [[1.0, 2.0, 3.0]]).tolist() == [0.75, 1.0]
     assert permutation_p_values([5.0, 0.0], [[1.0, 2.0], [0.0, -1.0]]).tolist() == [1 / 3, 2 / 3]
     np.testing.assert_allclose(adjust_p_values([0.01, 0.04, 0.03]), [0.03, 0.04, 0.04])
-
-
-def test_correlations_refuse_what_has_none():
-    assert correlation([1, 2, 3, 4], [1, 4, 9, 16], n=20).value == pytest.approx(1)
-    for x, y in (([1, 2], [1, 2]), ([1, 1, 1], [1, 2, 3]), ([1, 2, np.nan], [1, 2, 3])):
-        with pytest.raises(StrataError, match="correlation needs"):
-            correlation(x, y)

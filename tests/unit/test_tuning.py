@@ -282,6 +282,16 @@ def test_clips_of_one_speaker_are_answered_together(model, spoken, tmp_path):
     assert set(test["about"]) == {"samples, of this training and of these speakers"}  # two of them
 
 
+def test_seeds_that_share_what_was_read_find_the_same(model, spoken, tmp_path):
+    shared = {}
+    for seed in (1, 2):
+        alone = run_cuts(model, spoken, tmp_path / f"alone{seed}", seed=seed)
+        together = run_cuts(model, spoken, tmp_path / f"shared{seed}", seed=seed, shared=shared)
+        for one, other in zip(together, alone, strict=True):
+            pd.testing.assert_frame_equal(one, other)
+    assert len(shared["inputs"].frames) == len(spoken)
+
+
 def test_a_killed_run_takes_up_what_it_has_finished(model, spoken, tmp_path, monkeypatch):
     whole = run_cuts(model, spoken, tmp_path / "one")
     finished = []

@@ -4,7 +4,6 @@ import hashlib
 
 import pytest
 import yaml
-from PIL import Image
 
 from running import ROOT, Workflow, planned
 
@@ -13,23 +12,10 @@ STUDY = yaml.safe_load((ROOT / "studies/real.yaml").read_text())
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory) -> Workflow:
-    """A copy with an empty mirror, and two photographs for those that a user brings."""
+    """A copy with an empty mirror."""
     mirror = tmp_path_factory.mktemp("mirror")
     copy = Workflow(tmp_path_factory.mktemp("real"), STRATA_MIRROR=str(mirror))
-    photographs = copy.path(STUDY["datasets"]["probing_photos"]["path"])
-    photographs.mkdir(parents=True)
-    table = "path,kind,domain,texture\na.jpg,bird,animals,\nb.jpg,,textures,banded\n"
-    (photographs / "labels.csv").write_text(table)
-    for name in ("a.jpg", "b.jpg"):
-        Image.new("RGB", (32, 32)).save(photographs / name)
     return copy
-
-
-def test_without_the_photographs_one_line_says_so(tmp_path):
-    copy = Workflow(tmp_path)
-    printed = copy("-n", "--configfile", "studies/real.yaml", "--", "figures", expect=1)
-    (told,) = [line for line in printed.splitlines() if "no folder" in line]
-    assert "probing_photos" in told and "data/probing_photos" in told
 
 
 def test_the_study_is_planned_from_downloads_to_figures(copy):

@@ -77,8 +77,9 @@ def test_the_state_before_the_first_block_is_a_layer_of_every_measure(workflow):
 def test_every_cut_is_trained_and_compared(workflow):
     folder = workflow.path("results/measures/tinypruning")
     cuts = pd.read_parquet(folder / "cuts/micro-hubert.parquet")
-    for seed in (0, 1):
-        trained = pd.read_parquet(folder / f"trained/micro-hubert.word.{seed}.parquet")
+    trained_by_seed = pd.read_parquet(folder / "trained/micro-hubert.word.0-1.parquet")
+    assert set(trained_by_seed["seed"]) == {0, 1}
+    for seed, trained in trained_by_seed.groupby("seed"):
         drawn = (cuts["metric"] != "random") | (cuts["seed"] == seed)
         assert set(trained["kept"]) == set(cuts.loc[drawn, "kept"])
     compared = pd.read_parquet(folder / "comparison/all.parquet")
@@ -137,7 +138,7 @@ def test_the_same_inputs_give_the_same_bytes(workflow):
         "results/measures/tinyconvexity/transforms/micro-vit.parquet",
         "results/models/tiny-kind/model.safetensors",
         "results/models/tiny-word/model.safetensors",
-        "results/measures/tinypruning/trained/micro-hubert.word.1.parquet",
+        "results/measures/tinypruning/trained/micro-hubert.word.0-1.parquet",
         "results/measures/tinypruning/similarity/micro-hubert.parquet",
     ]
     before = [sha256(workflow.path(name)) for name in kept]

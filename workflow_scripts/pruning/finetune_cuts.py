@@ -1,4 +1,4 @@
-"""Fine-tune every cut of a model on a task, with one seed."""
+"""Fine-tune every cut of a model on a task, with one seed after the other."""
 
 from job import job
 
@@ -6,6 +6,7 @@ with job(snakemake):
     import shutil
     from pathlib import Path
 
+    import pandas as pd
     import torch
 
     from strata.data import open_dataset
@@ -18,21 +19,34 @@ with job(snakemake):
     torch.set_num_threads(snakemake.threads)
     params, wildcards = snakemake.params, snakemake.wildcards
     dataset = open_dataset(Path(snakemake.input.manifest).parent)
-    name, seed = dataset.info["name"], int(wildcards.seed)
-    checkpoints = Path(params.checkpoints) / f"{wildcards.model}.{wildcards.task}.{seed}"
-    tuned = finetune_cuts(
-        Path(snakemake.input.model[0]).parent,
-        dataset,
-        Task.of(dataset.manifest, wildcards.task, params.spec, params.split_seed, name),
-        cuts_of(read_measures(snakemake.input.cuts), wildcards.task, seed),
-        Training(**params.training, precision=params.precision),
-        seed=seed,
-        checkpoints=checkpoints,
-        device=params.device,
-        context=params.context,
-        embedding=params.embedding,
-        apart=params.spec.get("apart"),
-    )
-    tuned.answers.to_parquet(snakemake.output.answers, index=False)
-    write_measures(tuned.measures, snakemake.output[0])
-    shutil.rmtree(checkpoints)
+    name, cuts = dataset.info["name"], read_measures(snakemake.input.cuts)
+    task = Task.of(dataset.manifest, wildcards.task, params.spec, params.split_seed, name)
+    first, _, last = wildcards.seeds.partition("-")
+    seeds = range(int(first), int(last or first) + 1)
+    # Not by the job's seeds: however these are grouped, what was finished is found again.
+    folder = Path(params.checkpoints)
+    folders = [folder / f"{wildcards.model}.{wildcards.task}.{seed}" for seed in seeds]
+    tuned, shared = [], {}
+    for seed, checkpoints in zip(seeds, folders, strict=True):
+        tuned.append(
+            finetune_cuts(
+                Path(snakemake.input.model[0]).parent,
+                dataset,
+                task,
+                cuts_of(cuts, wildcards.task, seed),
+                Training(**params.training, precision=params.precision),
+                seed=seed,
+                checkpoints=checkpoints,
+                device=params.device,
+                context=params.context,
+                embedding=params.embedding,
+                apart=params.spec.get("apart"),
+                shared=shared,
+            )
+        )
+    answers = pd.concat([part.answers for part in tuned], ignore_index=True)
+    answers.to_parquet(snakemake.output.answers, index=False)
+    measures = pd.concat([part.measures for part in tuned], ignore_index=True)
+    write_measures(measures, snakemake.output[0])
+    for checkpoints in folders:
+        shutil.rmtree(checkpoints)

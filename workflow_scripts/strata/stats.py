@@ -1,4 +1,4 @@
-"""Intervals, permutation p-values and correlations that every study reports."""
+"""Intervals and permutation p-values that every study reports."""
 
 from __future__ import annotations
 
@@ -116,63 +116,6 @@ def adjust_p_values(p_values: np.ndarray) -> np.ndarray:
 
     p_values = np.asarray(p_values, dtype=float)
     return false_discovery_control(p_values, method="bh") if len(p_values) else p_values
-
-
-class Correlation(NamedTuple):
-    """A correlation coefficient with its bootstrap interval, p-value and number of pairs."""
-
-    value: float
-    low: float
-    high: float
-    p_value: float
-    n: int
-
-
-def correlation(
-    x: np.ndarray,
-    y: np.ndarray,
-    method: str = "spearman",
-    n: int = 1000,
-    seed: int = 0,
-    level: float = LEVEL,
-) -> Correlation:
-    """Correlation of `x` and `y` ("pearson" or "spearman") with a percentile bootstrap of pairs.
-
-    Resamples in which either variable is constant are left out. The p-value is scipy's two-sided
-    one. Raises StrataError for fewer than 3 pairs, NaN, or a constant variable.
-    """
-    from scipy import stats
-
-    _check_level(level)
-    functions = {"pearson": stats.pearsonr, "spearman": stats.spearmanr}
-    if method not in functions:
-        raise StrataError(f"correlation {method!r} is unknown: choose from {tuple(functions)}")
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    if x.shape != y.shape or x.ndim != 1 or len(x) < 3:
-        raise StrataError(f"a correlation needs at least 3 pairs, not {x.shape} and {y.shape}")
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise StrataError("a correlation needs finite values")
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
-        raise StrataError("a correlation needs values that vary")
-    found = functions[method](x, y)
-    order = np.lexsort((y, x))  # resamples are drawn by place
-    x, y = x[order], y[order]
-    picks = np.random.default_rng(seed).integers(len(x), size=(n, len(x)))
-    draws = _row_correlations(x[picks], y[picks], ranked=method == "spearman")
-    bounds = percentile_interval(draws, level)
-    return Correlation(float(found.statistic), *bounds, float(found.pvalue), len(x))
-
-
-def _row_correlations(x: np.ndarray, y: np.ndarray, ranked: bool) -> np.ndarray:
-    """Pearson correlation of each row of x with the same row of y, of ranks if `ranked`."""
-    from scipy.stats import rankdata
-
-    if ranked:
-        x, y = rankdata(x, axis=1), rankdata(y, axis=1)
-    x = x - x.mean(axis=1, keepdims=True)
-    y = y - y.mean(axis=1, keepdims=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (x * y).sum(axis=1) / np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
 
 
 def t_interval(values: np.ndarray, level: float = LEVEL) -> Estimate:

@@ -128,8 +128,12 @@ def stems(
         wanted = [model for model in models if model in wanted]
     if measure != "trained":
         return wanted
-    seeds = range(seed, seed + study["seeds"])
-    return [f"{m}.{task}.{number}" for m in wanted for task in study["tasks"] for number in seeds]
+    together, end = study.get("seeds_per_job", 1), seed + study["seeds"]
+    parts = [(first, min(first + together, end) - 1) for first in range(seed, end, together)]
+    names = [f"{first}-{last}" if last > first else str(first) for first, last in parts]
+    return [
+        f"{model}.{task}.{part}" for model in wanted for task in study["tasks"] for part in names
+    ]
 
 
 def figure_names(study: Mapping) -> list[str]:

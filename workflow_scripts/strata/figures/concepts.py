@@ -73,16 +73,18 @@ def category_panels(
         axes.model_lines(ax, rows[rows["concept"] == categories[i]], styles)
         axes.depth_axis(ax, layers, bottom=bottom, top=top)
         axes.value_axis(ax, "share of neurons" if left else "", percent=True)
-        ax.set_title(categories[i])
+        ax.set_title(categories[i].replace("_", " "))
     axes.from_zero(panels)
     axes.legend_above(figure, axes.handles(styles[m] for m in dict.fromkeys(rows["model"])), 5)
     return figure, _ordered(axes.drawn(rows, "metric", "concept"), categories)
 
 
 def panel_categories(rows: pd.DataFrame, categories: Iterable[str] | None) -> list[str]:
-    """The asked categories, or all in `rows` in the palette's order and then their own."""
+    """The asked categories, or all that some layer has: in the palette's order, then their own."""
     present = list(dict.fromkeys(rows["concept"]))
     if categories is None:
+        some = rows.groupby("concept")["value"].max() > 0
+        present = [c for c in present if some[c]] or present
         known = [c for c in style.CATEGORY_COLORS if c in present]
         return known + [c for c in present if c not in known]
     missing = [c for c in categories if c not in present]

@@ -28,7 +28,8 @@ def over_twins(
     about = "concept" if rows["family"].isna().all() else "family"
     families = list(dict.fromkeys(rows[about]))
     if about == "concept":
-        families = shown_categories(families)
+        moved = rows.groupby(about)["value"].agg(lambda each: each.abs().max()) > 0
+        families = [c for c in shown_categories(families) if moved[c]] or families
         rows = rows[rows[about].isin(families)]
     columns = len(families) if len(families) <= 4 else 3
     wide = style.DOUBLE if columns > 1 else style.SINGLE

@@ -45,7 +45,8 @@ FIGURES = {
         "concepts.category_panels",
         "pretraining",
         "Share of the neurons above their layer's mean score whose label is in a category. Bands "
-        "are {level} intervals over neurons, given these samples.",
+        "are {level} intervals: over pictures and neurons where a label is a neuron's own, else "
+        "over neurons, given these samples.",
     ),
     "areas": Entry(
         "shares",

@@ -22,7 +22,7 @@ from strata.tables import EMBEDDING, check_measures
 
 if TYPE_CHECKING:
     from strata.data.manifest import Dataset
-    from strata.models.training.tuning import Training
+    from strata.models.training.tuning import Inputs, Training
 
 
 _FORM = "answers"  # what the file of a finished cut holds; another form is another folder
@@ -53,6 +53,7 @@ def finetune_cuts(
     context: str | None = None,
     embedding: bool = False,
     apart: str | None = None,
+    shared: dict[str, Inputs] | None = None,
     log: Callable[[str], None] = print,
 ) -> Tuned:
     """Fine-tune every cut of the pretrained model in `source` on a task, all in the same way.
@@ -69,7 +70,8 @@ def finetune_cuts(
 
     `embedding` says whether tables of the model number the embedding among its layers.
     `checkpoints` is a folder: what was finished before a run was killed is taken from there, and
-    the cut that it was at goes on where it was.
+    the cut that it was at goes on where it was. `shared`, empty at first, keeps what was read for
+    further calls that differ in task, cuts, training or seed alone.
     """
     import torch
 
@@ -82,7 +84,9 @@ def finetune_cuts(
     classes, targets = task.targets(dataset.manifest[task.target])
     torch.manual_seed(seed)
     full = classifier(source, classes, training.overrides)
-    inputs = inputs_of(source, dataset, full, device, context)
+    shared = {} if shared is None else shared
+    inputs = inputs_of(source, dataset, full, device, context, shared.get("inputs"))
+    shared["inputs"] = inputs
     folder = Path(checkpoints) / _digest(source, dataset, task, training, seed, context)
     folder.mkdir(parents=True, exist_ok=True)
     names = [*([EMBEDDING] if embedding else []), *find_layers(full)]
@@ -94,18 +98,29 @@ def finetune_cuts(
             model, checkpoint = prune(full, kept).to(device), done.with_suffix(".pt")
             found = _finetune_cut(model, inputs, task, targets, training, seed, checkpoint, log)
             log(f"layers {kept_text(kept)}: test accuracy {np.mean(found['test']):.3f}")
-            part = done.with_suffix(".part")
-            part.write_text(json.dumps(found))
-            part.replace(done)
+            _write(found, done)
         found = json.loads(done.read_text())
         place = cut_place(kept, names) | {"family": task.target, "kept": kept_text(kept)}
         rows += _cut_rows(place, found, task, clusters, apart)
         own = {"kept": kept_text(kept), "sample": task.rows["test"], "cluster": clusters["test"]}
         answers.append(pd.DataFrame(own | {"right": np.array(found["test"], dtype=bool)}))
     place = {"model": source.name, "dataset": dataset.info["name"], "seed": seed}
+    return _tuned(rows, answers, place, task, apart)
+
+
+def _tuned(
+    rows: list[dict], answers: list[pd.DataFrame], place: dict, task: Task, apart: str | None
+) -> Tuned:
     table = pd.DataFrame(rows).assign(**place, concept=None)
     given = pd.concat(answers, ignore_index=True).assign(**place, family=task.target, apart=apart)
-    return Tuned(check_measures(table, f"fine-tuning of {source.name}"), given)
+    return Tuned(check_measures(table, f"fine-tuning of {place['model']}"), given)
+
+
+def _write(found: dict, done: Path) -> None:
+    """Write what came of a cut, complete or not at all."""
+    part = done.with_suffix(".part")
+    part.write_text(json.dumps(found))
+    part.replace(done)
 
 
 def _clusters(dataset: Dataset, task: Task, apart: str | None) -> dict[str, np.ndarray]:

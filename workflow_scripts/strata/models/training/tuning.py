@@ -70,18 +70,24 @@ class SoundInputs:
         model: nn.Module,
         device: str = "cpu",
         context: str | None = None,
+        read: SoundInputs | None = None,
     ):
         # Moved outside of inference mode, in which weights would become unfit for training.
         encoder = encoder_of(model).to(device).eval()
         self.front_end, self.device = front_end_of(source, encoder, context), device
+        self.frames: list[torch.Tensor] = read.frames if read else self._read(source, dataset)
+
+    def _read(self, source: Path, dataset: Dataset) -> list[torch.Tensor]:
+        """What is computed of all clips once."""
         front_end, read = self.front_end, sound_reader(self.front_end, dataset, source.name)
-        self.frames: list[torch.Tensor] = []
+        frames: list[torch.Tensor] = []
         with torch.inference_mode():
             for start in range(0, len(dataset), _BATCH):
                 samples = range(start, min(start + _BATCH, len(dataset)))
                 clips = front_end.prepare([read(i) for i in samples])
-                clips = [clip.to(device) for clip in clips]
-                self.frames += [f.cpu().clone() for f in front_end.once(clips)]
+                clips = [clip.to(self.device) for clip in clips]
+                frames += [f.cpu().clone() for f in front_end.once(clips)]
+        return frames
 
     def passes(self, rows: np.ndarray, draw: torch.Generator | None = None) -> Passes:
         frames = [self.frames[row].to(self.device) for row in rows]
@@ -102,13 +108,15 @@ def inputs_of(
     model: nn.Module,
     device: str = "cpu",
     context: str | None = None,
+    read: Inputs | None = None,
 ) -> Inputs:
-    """The inputs that suit a classifier made from `source`. With the context "clip" a network of
-    sounds that was trained on clips of one length is changed to take any
+    """The inputs that suit a classifier made from `source`; `read` are those of another classifier
+    made from it, for the same data set and context, and what they hold is shared. With the context
+    "clip" a network of sounds that was trained on clips of one length is changed to take any
     (`strata.models.front_ends`)."""
     if family_of(model.config) is not None:
-        return SoundInputs(source, dataset, model, device, context)
-    return PictureInputs(source, dataset, device)
+        return SoundInputs(source, dataset, model, device, context, read)
+    return read or PictureInputs(source, dataset, device)
 
 
 def raw_example(
