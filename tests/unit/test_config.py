@@ -39,7 +39,7 @@ def test_photographs_are_for_the_user_to_bring(tmp_path):
     config = overlaid("real") | overlaid("real-photos", over=overlaid("real"))
     for folder in ("rules", "resources"):
         (tmp_path / folder).symlink_to(ROOT / folder)
-    with pytest.raises(StrataError, match="probing_photos: no folder .*data/probing_photos"):
+    with pytest.raises(StrataError, match=r"probing_photos: no folder .*data/probing_photos"):
         prepare_config(copy.deepcopy(config), tmp_path)
     (tmp_path / "data/probing_photos").mkdir(parents=True)
     (tmp_path / "data/probing_photos/labels.csv").write_text("path,kind,domain,texture\n")

@@ -16,7 +16,7 @@ SHIPPED = [
     yaml.safe_load((real_networks.DOCS.parent / "studies" / name).read_text())
     for name in ("real.yaml", "real-photos.yaml")
 ]
-STUDIES = {name: study for file in SHIPPED for name, study in file["studies"].items()}
+STUDIES = {name: study for file in SHIPPED for name, study in file.get("studies", {}).items()}
 MEASURES = {"convexity", "alignment", "differences", "transforms", "comparison", "shares", "counts"}
 
 
