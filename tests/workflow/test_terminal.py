@@ -111,6 +111,16 @@ def test_the_failed_jobs_own_words_and_logs_are_last(copy, tmp_path):
         assert sum(bool(re.fullmatch(heading + pattern, part)) for part in told) == 1, told
 
 
+def test_a_download_that_fails_says_what_names_a_mirror(copy, tmp_path):
+    study = write_study(tmp_path / "some data")
+    (tmp_path / "some data/mirror/labels/vit.csv").unlink()
+    lines = make_in(copy, f"figures STUDY=\"'{study}'\"", expect=2)
+    *_, told, way_out, log, _ = [line for line in lines if line]
+    assert re.fullmatch(r"error: vit\.csv: cannot be fetched; .*no such file.*", told)
+    assert "STRATA_MIRROR" in way_out and "data_mirror" in way_out
+    assert Path(log).is_file()
+
+
 def test_a_mistake_in_the_configuration_is_one_line_and_where_the_rest_is(copy, tmp_path):
     (tmp_path / "typo.yaml").write_text("devise: cuda")
     *_, line, path, _ = make_in(copy, f"paper STUDY={tmp_path / 'typo.yaml'}", expect=2)

@@ -24,6 +24,10 @@ from estimate import ROOT, TimeLeft, about, beforehand, in_words
 RESULTS = ROOT / "results"
 PDF, FIGURES, REPORT = (RESULTS / name for name in ("paper/strata.pdf", "figures", "report.html"))
 SAID = RESULTS / time.strftime("logs/snakemake/%Y-%m-%dT%H%M%S.log")
+MIRROR = (
+    "Without this source: STRATA_MIRROR (or data_mirror: in the configuration) may name a folder "
+    "or base URL that has the files, one folder per data set."
+)
 WHERE = re.compile(r'\w+ in file ".*", line \d+:$|  File "')
 
 
@@ -59,6 +63,8 @@ class Job:
         text = self.log.read_text(errors="replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         told = [line for line in lines if line.startswith("error: ")] or lines or ["(no message)"]
+        if "cannot be fetched" in told[-1]:
+            return [told[-1], MIRROR, str(self.log)]
         return [told[-1], str(self.log)]
 
 
