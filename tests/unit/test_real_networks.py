@@ -62,6 +62,8 @@ def test_every_claim_is_tested_or_says_why_not():
         (-0.01, -0.015, -0.005, {"margin": 0.02}, "supported"),
         (-0.1, -0.2, -0.05, {"margin": 0.02}, "refuted"),
         (0.0, -0.03, 0.03, {"margin": 0.02}, "undecided"),
+        (-0.0175, -0.03, -0.005, {"margin": 0.02}, "undecided"),
+        (-0.045, -0.06, -0.03, {"margin": 0.02}, "refuted"),
         (0.1, np.nan, np.nan, {}, "undecided (no interval)"),
         (np.nan, np.nan, np.nan, {}, "not measured"),
         (3.0, np.nan, np.nan, {"below": 4}, "supported"),

@@ -10,7 +10,7 @@ CONTRASTS = {"first": "last block less the first", "twin": "last block less the 
 WHISPER, DINO = "whisper-real", "dinov2-real"
 
 
-HOW = """The recordings, pets and judgements are downloaded and checked against their checksums; where that is not possible, `STRATA_MIRROR` (or `data_mirror:`) names a folder or base URL that has them. The photographs are for you to bring, as their licences forbid passing them on: pictures of ImageNet and of the Describable Textures Dataset in `data/probing_photos/`, and there a `labels.csv` with the columns `path`, `kind`, `domain` and `texture`, empty where a column does not apply. With them: `make paper STUDY=\"studies/real.yaml studies/real-photos.yaml\"`. For the hub's own weights, copy the models' entries with `id: facebook/dinov2-small` or `id: openai/whisper-tiny.en` and `revision:` (the full commit that the hub shows) for `path:`."""  # noqa: E501
+HOW = """The recordings, pets and judgements are downloaded and checked against their checksums; where that is not possible, `STRATA_MIRROR` (or `data_mirror:`) names a folder or base URL that has them. The photographs are for you to bring, as their licences forbid passing them on: pictures of ImageNet and of the Describable Textures Dataset in `data/probing_photos/`, and there a `labels.csv` with the columns `path`, `kind`, `domain` and `texture`, empty where a column does not apply. With them: `make paper STUDY=\"studies/real.yaml studies/real-photos.yaml\"`. For the hub's own weights, copy the models' entries with `id` and `revision` from [resources/networks](../resources/networks/README.md) for `path` and `origin`."""  # noqa: E501
 
 
 @dataclass(frozen=True)

@@ -79,8 +79,8 @@ def _day(file: Path) -> str:
 def verdict(row: pd.Series, test: Line) -> str:
     """supported, refuted or undecided, by the side on which the whole interval lies.
 
-    `test.margin` is what a loss may be and still count as none. A count (`test.below`) has no
-    interval: fewer blocks than that are a reduction, as many are none.
+    `test.margin` is what a loss may be and still count as none: zero lies there. A count
+    (`test.below`) has no interval: fewer blocks than that are a reduction, as many are none.
     """
     if pd.isna(row["value"]):
         return "not measured"
@@ -91,7 +91,7 @@ def verdict(row: pd.Series, test: Line) -> str:
     low, high = sorted((test.sign * row["low"], test.sign * row["high"]))
     if low > -test.margin:
         return "supported"
-    return "refuted" if high < 0 else "undecided"
+    return "refuted" if high < -test.margin else "undecided"
 
 
 def page(numbers: pd.DataFrame) -> str:
@@ -118,7 +118,8 @@ def page(numbers: pd.DataFrame) -> str:
         "([intervals.md](intervals.md)): *supported* when all of it is on the claim's side of "
         "zero, *refuted* when all of it is on the other side, *undecided* otherwise. Verdicts are "
         "not adjusted for the number of lines. They are about one network of each kind, which is "
-        f'no sample of networks. "No loss" means a loss of less than {MARGIN:.2f}.',
+        f'no sample of networks. "No loss" means a loss of less than {MARGIN:.2f}: it takes '
+        f"-{MARGIN:.2f} for zero.",
     ]
     lines += ["", HOW]
     if missing:

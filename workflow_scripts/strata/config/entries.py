@@ -69,8 +69,8 @@ def check_triplets(where: str, entry: Mapping, config: Mapping) -> None:
             check_label_column(f"{where}: simulated: weights", family, pictures)
 
 
-_OF_ARRAYS = ("samples", "n_prefix_tokens", "unknown", "origin")  # keys of no other source
-_OF_ALL = ("source", "path", "modality", "label", "licence", "layers", "pool")
+_OF_ARRAYS = ("samples", "n_prefix_tokens", "unknown")  # keys of no other source
+_OF_ALL = ("source", "path", "origin", "modality", "label", "licence", "layers", "pool")
 
 
 def check_model(name: str, entry: Mapping, config: Mapping) -> None:
@@ -81,6 +81,10 @@ def check_model(name: str, entry: Mapping, config: Mapping) -> None:
     for key in _OF_ARRAYS:
         if key in entry:
             raise StrataError(f"config, {where}: {key} means something for source: arrays only")
+    if "origin" in entry and "path" not in entry:
+        raise StrataError(
+            f"config, {where}: origin says where the files of path come from, and there is no path"
+        )
     derived = "finetune" in entry or entry.get("weights") == "random"
     if derived != ("base" in entry):
         raise StrataError(

@@ -40,7 +40,9 @@ def fetch(
     anything lies in `directory`.
 
     What came from the hub before a failure is kept beside `directory`, and a second call goes on
-    from there. The card's revision is the commit, also where the specification names a branch.
+    from there. The card's source is the hub's name, or of a folder what `spec["origin"]` says of
+    it, else the folder. The card's revision is the commit, also where the specification names a
+    branch.
 
     Raises
     ------
@@ -104,12 +106,14 @@ def _copy_local(
         folder = Path(spec["path"])
         if not folder.is_dir():
             raise StrataError(f"{name}: path {folder} is not a folder; it should hold config.json")
+        source = spec.get("origin", spec.get("id", folder))
     else:
         folder = Path(mirror or "") / "models" / spec["id"]
         if not mirror or not folder.is_dir():
             return None
+        source = spec["id"]
     _copy_files(folder, directory, name)
-    return str(spec.get("id", folder)), spec.get("revision")
+    return str(source), spec.get("revision")
 
 
 def _copy_files(folder: Path, directory: Path, name: str) -> None:
