@@ -56,10 +56,18 @@ class Claim:
     tests: list[Line] = field(default_factory=list)
 
 
+def contrasts(sign: int) -> list[tuple[str, str]]:
+    """What a change with depth is compared with. A network's last block can hold more than its
+    twin's and yet less than its own first: for a claim of less the twin's level says nothing.
+    """
+    return [pair for pair in CONTRASTS.items() if sign > 0 or pair[0] == "first"]
+
+
 def depth_tests(
     study: str, measure: str, model: str, family: str, what: str, sign: int = 1
 ) -> list[Line]:
-    """The last block less the first, and less the twin's last; `measure` names table and metric."""
+    """The last block less the first, and of what should be more less the twin's last; `measure`
+    names table and metric."""
     metric = {"convexity": "graph_convexity", "alignment": "accuracy"}[measure]
     where = {"model": model, "family": family, "metric": f"{metric}_difference", "concept": None}
     table = f"{study}/differences/{measure}.parquet"
@@ -72,7 +80,7 @@ def depth_tests(
             sign,
             last=True,
         )
-        for contrast, text in CONTRASTS.items()
+        for contrast, text in contrasts(sign)
     ]
 
 
@@ -107,7 +115,7 @@ TUNED = "No fine-tuned version of these networks is part of this study."
 
 
 def share_tests(study: str, model: str, column: str, what: str, sign: int) -> list[Line]:
-    """Share of neurons whose concept is of a column: last block less first, and less the twin's."""
+    """Share of neurons whose concept is of a column, by depth and against the twin."""
     return concept_tests(study, model, "category_share_mean", column, f"share of {what}", sign)
 
 
@@ -124,7 +132,7 @@ def concept_tests(
             sign,
             last=True,
         )
-        for contrast, text in CONTRASTS.items()
+        for contrast, text in contrasts(sign)
     ]
 
 
@@ -229,8 +237,7 @@ CLAIMS = [
         "speakers",
         3,
         "Who said it becomes less convex with depth",
-        "The sign against the first state is the claim's; the twin tells whether training or the "
-        "architecture alone does it, and a trained network is expected below it.",
+        "The courses by depth show the random twin beside it.",
         depth_tests("digits-real", "convexity", WHISPER, "speaker", "speakers", -1),
     ),
     Claim(
