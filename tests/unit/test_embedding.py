@@ -438,10 +438,14 @@ def test_figures_of_pruning_begin_where_no_block_is_kept(spoken):
 
 
 def test_the_paper_says_that_no_block_is_kept(spoken):
+    from strata.differences import paired_differences
     from strata.figures.models import describe_models
     from strata.paper.pruning import pruning_table, pruning_values
 
-    tables, looks = spoken[2], describe_models(["tiny"])
+    tables, looks = dict(spoken[2]), describe_models(["tiny"])
+    tables["differences"] = paired_differences(
+        tables["convexity"], ["graph_convexity"], twins={}, bases={}
+    )
     values = pruning_values("s", STUDY, tables, looks)
     scores = tables["selection"].query("metric == 'graph_convexity' and family == 'word'")["value"]
     assert values["SSelectionTinyWordEmbedding"] == values["SSelectionTinyWordMax"] == 1.0
