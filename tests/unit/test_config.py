@@ -68,6 +68,8 @@ def test_the_full_study_only_misses_what_its_user_has_to_bring(tmp_path):
 
 FOLDER = {"kind": "folder", "path": "nowhere", "modality": "image", "labels": "labels.csv"}
 SCENES = DEFAULT["datasets"]["microworld"] | {"world": "scenes"}
+ANNOTATED = {"kind": "concepts", "title": "x", "probing": ["microworld"], "models": ["micro-vit"]}
+ANNOTATED |= {"concepts": "annotations"}
 TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
 
 
@@ -222,6 +224,32 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
         ("studies/concepts/probing", ["microworld", "microspeech"], "are two studies"),
         ("studies/concepts/probing", ["simulated_observers"], "holds neither pictures nor sounds"),
         ("studies/concepts/clip", "micro-hubert", "cannot label; take a CLIP for pictures"),
+        (
+            "studies/concepts",
+            ANNOTATED | {"annotations": {"columns": ["colour"]}},
+            "annotations: columns: unknown label column 'colour'",
+        ),
+        (
+            "studies/concepts",
+            ANNOTATED | {"probing": ["oxford_pets_sample"], "annotations": {"columns": ["kind"]}},
+            "annotations: columns: unknown label column 'kind'",
+        ),
+        (
+            "studies/concepts",
+            ANNOTATED | {"annotations": {"computed": ["pitch"]}},
+            "annotations: computed: unknown number 'pitch'",
+        ),
+        (
+            "studies/concepts",
+            ANNOTATED | {"annotations": {"computed": [], "columns": []}},
+            "annotations: needs columns, computed or both",
+        ),
+        (
+            "studies/concepts",
+            ANNOTATED | {"clip": "micro-clip"},
+            "clip is for concepts: words, not annotations",
+        ),
+        ("studies/concepts/annotations", {}, "annotations are for concepts: annotations"),
         ("models/micro-vit/samples", "n.csv", "samples means something for source: arrays only"),
         ("models/micro-vit/origin", "a package", "micro-vit: origin says where the files of path"),
     ],

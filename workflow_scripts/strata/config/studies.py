@@ -45,10 +45,10 @@ def _check_annotations(where: str, study: Mapping, config: Mapping) -> None:
     computed, columns = (study["annotations"][key] for key in ("computed", "columns"))
     for name in () if computed == "all" else computed:
         check_known(name, COMPUTED[modality], f"{where}: annotations: computed", "number")
-    for column in () if columns == "all" else columns:
-        for dataset in study["probing"]:
-            if config["datasets"][dataset]["kind"] == "microworld":
-                check_label_column(f"{where}: annotations", column, config["datasets"][dataset])
+    if len(study["probing"]) == 1 and columns != "all":  # of several, one may have the column
+        for column in columns:
+            entry = config["datasets"][study["probing"][0]]
+            check_label_column(f"{where}: annotations: columns", column, entry)
     if not computed and not columns:
         raise StrataError(f"config, {where}: annotations: needs columns, computed or both")
 
