@@ -24,6 +24,9 @@ SETTINGS = [
     _cloud(200, 4, 8, 0.5, kind="pieces"),
     _cloud(60, 3, 3, 1.0, kind="euclidean"),
     _cloud(200, 5, 5, 1.0, kind="euclidean"),
+    _cloud(60, 3, 3, 2.0, kind="euclidean"),
+    _cloud(60, 3, 3, 3.0, kind="euclidean"),
+    _cloud(200, 4, 8, 1.5, kind="pieces"),
 ]
 
 
