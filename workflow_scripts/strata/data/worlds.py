@@ -30,25 +30,19 @@ class World(NamedTuple):
 def world_named(name: str) -> World:
     """The world of that name. Raises StrataError for a name that is none."""
     if name == "shapes":
-        from strata.data import factors, rendering, shape_captions
+        from strata.data import factors, rendering
+        from strata.data import shape_captions as captions
 
-        return World(
-            factors.FAMILIES,
-            factors.sample_factors,
-            rendering.render,
-            shape_captions.caption,
-            shape_captions.short_caption,
-            shape_captions.vocabulary,
-        )
-    if name == "scenes":
+        words = captions
+    elif name == "scenes":
         from strata.data.scenes import captions, factors, rendering, words
-
-        return World(
-            factors.FAMILIES,
-            factors.sample_factors,
-            rendering.render,
-            captions.caption,
-            captions.short_caption,
-            words.vocabulary,
-        )
-    raise StrataError(f"microworld: no world {name!r}; there are {', '.join(NAMES)}")
+    else:
+        raise StrataError(f"microworld: no world {name!r}; there are {', '.join(NAMES)}")
+    return World(
+        factors.FAMILIES,
+        factors.sample_factors,
+        rendering.render,
+        captions.caption,
+        captions.short_caption,
+        words.vocabulary,
+    )
