@@ -35,6 +35,15 @@ def test_the_shipped_configurations_are_right():
         prepare_config(overlaid(study), ROOT)
 
 
+def test_every_rule_that_needs_something_can_be_given_more():
+    rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    named = set(re.findall(r'needs\("(\w+)"', rules))
+    amounts = {"mem_mb": 3000, "runtime": 30}
+    config = changed("resources", DEFAULT["resources"] | dict.fromkeys(named, amounts))
+    prepare_config(config, ROOT)
+    assert config["resources"]["label_by_annotation"] == amounts
+
+
 def test_photographs_are_for_the_user_to_bring(tmp_path):
     config = overlaid("real") | overlaid("real-photos", over=overlaid("real"))
     for folder in ("rules", "resources"):

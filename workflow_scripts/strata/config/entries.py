@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from strata.config.names import check_known, modality_of, names_of
 from strata.errors import StrataError
 
-_SMALLEST_SCENE = 32  # pixels, as strata.data.scenes.rendering
 NO_NETWORK = "they hold activations, and this needs a network that can be run"
 
 
@@ -30,9 +29,11 @@ def check_dataset(name: str, entry: Mapping) -> None:
 
 
 def _check_world(where: str, entry: Mapping) -> None:
-    if entry["world"] == "scenes" and entry["size"] < _SMALLEST_SCENE:
+    from strata.data.scenes.factors import SMALLEST
+
+    if entry["world"] == "scenes" and entry["size"] < SMALLEST:
         raise StrataError(
-            f"config, {where}: size: scenes need {_SMALLEST_SCENE} pixels, not {entry['size']}"
+            f"config, {where}: size: scenes need {SMALLEST} pixels, not {entry['size']}"
         )
     if entry["world"] != "scenes" and "correlation" in entry:
         raise StrataError(f"config, {where}: correlation is for world: scenes")

@@ -96,6 +96,8 @@ STUDIO_SHARE = 0.5
 
 ACTIVITIES = ("standing", "flying", "falling", "lying", "lined up", "hiding")
 
+SMALLEST = 32  # pixels along a side of a picture
+
 # Radius of the object as a share of the picture's side, and the words for it.
 SIZES = {"small": 0.24, "medium": 0.32, "large": 0.42}
 POSITIONS = {"left": -1.0, "center": 0.0, "right": 1.0}

@@ -15,7 +15,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from strata.data.scenes.animals import ANIMALS
-from strata.data.scenes.factors import COLORS, POSITIONS, SIZES
+from strata.data.scenes.factors import COLORS, POSITIONS, SIZES, SMALLEST
 from strata.data.scenes.growing import GROWING
 from strata.data.scenes.made import MADE
 from strata.data.scenes.patterns import grid, pattern
@@ -24,7 +24,6 @@ from strata.data.scenes.primitives import ACCENT, DARK, INK, LIGHT, MAIN
 from strata.errors import StrataError
 
 SHAPES = ANIMALS | GROWING | MADE
-SMALLEST = 32
 
 _SUPERSAMPLE = 2  # drawn at twice the size and averaged down, for soft edges
 _GROUND = 0.92  # where objects stand
