@@ -66,9 +66,10 @@ def _select(table: pd.DataFrame, asked: Line | Course) -> pd.DataFrame:
     if isinstance(asked, Line):
         if asked.last and len(table):
             table = table[table["block"] == table["block"].max()]
-        return table.rename(columns={asked.column: "value"} if asked.column != "value" else {}).loc[
-            :, lambda found: ~found.columns.duplicated(keep="last")
-        ]
+        if asked.column == "value":
+            return table
+        # Another column has no interval: low and high are those of the value.
+        return table.assign(value=table[asked.column], low=np.nan, high=np.nan)
     return table.assign(block=table[asked.depth]).sort_values(["model", "block"], kind="stable")
 
 
