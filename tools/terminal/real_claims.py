@@ -185,7 +185,9 @@ CLAIMS = [
         "depth",
         2,
         "Concepts are convex, and more so with depth, beyond what the architecture does",
-        tests=[
+        "Graph convexity. The Euclidean kind is about a classifier's own classes, of which these "
+        "networks have none.",
+        [
             *depth_tests("pets-real", "convexity", DINO, "breed", "pets' breeds"),
             *depth_tests("kinds-real", "convexity", DINO, "kind", "kinds of things"),
             *depth_tests("kinds-real", "convexity", DINO, "domain", "domains"),
