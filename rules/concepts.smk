@@ -59,8 +59,10 @@ rule score_truth:
         activations=probing("results/activations/{dataset}/{model}"),
         manifests=probing("results/data/{dataset}/manifest.parquet"),
         vocabulary=lambda wildcards: study_of(wildcards)["vocabulary"],
+        categories=categories_file,
     output:
         truth="results/measures/{study}/truth/{model}.parquet",
+        scoreboard="results/measures/{study}/scoreboard/{model}.parquet",
         deviates="results/measures/{study}/deviates/truth/{model}.parquet",
         neurons="results/measures/{study}/truth_neurons/{model}.parquet",
     log:
@@ -73,6 +75,7 @@ rule score_truth:
         **needs("score_truth"),
     params:
         code=code("concepts/score_truth.py", "measures"),
+        categories=categories_path,
         split=lambda wildcards: study_of(wildcards)["split"],
         bootstrap=lambda wildcards: study_of(wildcards)["bootstrap"],
         halves=lambda wildcards: study_of(wildcards)["halves"],

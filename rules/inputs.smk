@@ -1,5 +1,9 @@
 """Input functions and parameters of the rules, by stage: which files a job needs."""
 
+import json
+
+import yaml
+
 from strata.activations.importing import array_folder
 from strata.data.arrays import array_files
 from strata.data.folder import folder_state
@@ -103,9 +107,26 @@ def zoo_file(wildcards, file):
     return f"{config['zoo_directory']}/{entry['id']}/{file}"
 
 
+def image_tower(wildcards):
+    """Folder of the image tower that a bundled model is completed with; None for a whole one."""
+    card = json.loads(Path(zoo_file(wildcards, "card.json")).read_text())
+    return card.get("image_tower", {}).get("folder")
+
+
 def zoo_folder(wildcards):
-    """All files of a bundled model."""
-    return sorted(map(str, Path(zoo_file(wildcards, "")).glob("*")))
+    """All files of a bundled model, and of the image tower that it is completed with."""
+    folders = [zoo_file(wildcards, ""), image_tower(wildcards)]
+    return sorted(str(path) for one in folders if one for path in Path(one).glob("*"))
+
+
+def recipe_files(wildcards):
+    """A recipe, and the image tower and concept list that it names."""
+    path = zoo_file(wildcards, "recipe.yaml")
+    recipe = yaml.safe_load(Path(path).read_text())
+    tower = recipe.get("architecture", {}).get("image_tower")
+    words = recipe.get("objective_options", {}).get("concepts")
+    weights = f"{tower}/model.safetensors" if tower else None
+    return [path, *(file for file in (weights, words) if file)]
 
 
 def finetuning_of(wildcards):

@@ -71,6 +71,7 @@ if config["zoo"] == "bundled":
             "../envs/data.yaml"
         params:
             code=code("models/copy_zoo_model.py", "data"),
+            tower=image_tower,
         script:
             "../workflow_scripts/models/copy_zoo_model.py"
 
@@ -78,7 +79,7 @@ else:
 
     rule train_zoo_model:
         input:
-            recipe=lambda wildcards: zoo_file(wildcards, "recipe.yaml"),
+            recipe_files,
         output:
             card="results/models/{model}/card.json",
             weights="results/models/{model}/model.safetensors",

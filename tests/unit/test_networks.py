@@ -44,6 +44,20 @@ def test_dinov2_has_twelve_blocks_of_384():
     assert encoder.preprocess([picture]).shape[-2:] == (112, 112)
 
 
+def test_whole_shows_all_of_a_picture_and_imagenet_its_middle():
+    picture = np.zeros((100, 100, 3), np.uint8)
+    picture[:, :5] = 255
+    shown = {
+        way: load_encoder(
+            NETWORKS / "dinov2-small", device="cpu", preprocess=way, size=112
+        ).preprocess([Image.fromarray(picture)])
+        for way in ("whole", "imagenet")
+    }
+    assert shown["whole"].shape == shown["imagenet"].shape == (1, 3, 112, 112)
+    assert shown["whole"][0, 0, 56, 0] > shown["whole"][0, 0, 56, 50] + 4  # white over black
+    assert shown["imagenet"][0, 0, 56, 0] == shown["imagenet"][0, 0, 56, 50]
+
+
 def test_whisper_has_four_blocks():
     encoder = load_encoder(NETWORKS / "whisper-tiny.en", device="cpu")
     assert len(encoder.layers) == 4 and encoder.rate == 16000

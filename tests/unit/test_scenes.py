@@ -9,7 +9,7 @@ import pytest
 
 from strata import StrataError
 from strata.data.microworld import make_microworld
-from strata.data.scenes.captions import caption, short_caption
+from strata.data.scenes.captions import caption, prompts, short_caption
 from strata.data.scenes.factors import (
     COLORS,
     FAMILIES,
@@ -29,6 +29,7 @@ from strata.data.scenes.places import background, shaded
 from strata.data.scenes.rendering import SHAPES, render
 from strata.data.scenes.words import plural, vocabulary, with_article
 from strata.data.worlds import NAMES, world_named
+from strata.models.training.text import words_of
 
 RESOURCES = Path(__file__).parents[2] / "resources"
 
@@ -228,3 +229,14 @@ def test_worlds_have_what_they_promise(name):
     assert world.render(factors, 48, 1).shape == (6, 48, 48, 3)
     row, draw = next(factors.itertuples()), np.random.default_rng(0)
     assert world.caption(row, draw) and world.short_caption(row, draw) and world.vocabulary()
+
+
+def test_every_word_of_a_factor_is_said_of_some_scene():
+    draw = np.random.default_rng(5)
+    said = set()
+    for row in sample_factors(3000, seed=2).itertuples(index=False):
+        for write in (caption, short_caption, caption, short_caption):
+            said |= words_of([write(row, draw)])
+    unsaid = [word for word in vocabulary() if not words_of([word]) <= said]
+    asked = [p for family in prompts().values() for phrases in family.values() for p in phrases]
+    assert not unsaid and not [line for line in asked if not words_of([line]) <= said]

@@ -64,7 +64,7 @@ def test_a_speech_recipe_is_followed_to_a_model_that_loads(name, tmp_path):
 
 
 def test_clip_pools_at_the_end_token():
-    tokenizer = caption_tokenizer()
+    tokenizer = caption_tokenizer(vocabulary(), 24)
     assert tokenizer.eos_token_id == len(tokenizer) - 1 != 2
     for word in vocabulary():
         assert len(tokenizer(word)["input_ids"]) == 3

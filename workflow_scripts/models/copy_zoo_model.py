@@ -6,6 +6,11 @@ with job(snakemake):
     import shutil
     from pathlib import Path
 
-    shutil.copytree(
-        Path(snakemake.input.card).parent, Path(snakemake.output.card).parent, dirs_exist_ok=True
-    )
+    parts = Path(snakemake.input.card).parent
+    directory = Path(snakemake.output.card).parent
+    if snakemake.params.tower is None:
+        shutil.copytree(parts, directory, dirs_exist_ok=True)
+    else:
+        from strata.models.locked import complete
+
+        complete(parts, snakemake.params.tower, directory)

@@ -103,10 +103,10 @@ def check_model(name: str, entry: Mapping, config: Mapping) -> None:
         raise StrataError(f"config, {where}: needs a revision, the commit to pin")
     if "context" in entry and entry["modality"] != "audio":
         raise StrataError(f"config, {where}: context is for models of modality audio")
-    if "size" in entry and entry.get("preprocess", "own") != "imagenet":
+    if "size" in entry and entry.get("preprocess", "own") == "own":
         raise StrataError(
-            f"config, {where}: size goes with preprocess: imagenet; own has the size that the "
-            "model's configuration says"
+            f"config, {where}: size goes with preprocess: imagenet or whole; own has the size that "
+            "the model's configuration says"
         )
     if "finetune" in entry:
         task = entry["finetune"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from strata.data.factors import COLORS, KINDS, OBJECTS, POSITIONS, SIZES, TEXTURES
+from strata.data.factors import COLORS, FAMILIES, KINDS, OBJECTS, POSITIONS, SIZES, TEXTURES
 
 
 def caption(row, draw: np.random.Generator, by_kind: float = 0.25) -> str:
@@ -69,3 +69,12 @@ def vocabulary() -> dict[str, list[str]]:
         for value in values:
             words[value] = [f"{family}={value}"]
     return dict(sorted(words.items()))
+
+
+def prompts() -> dict[str, dict[str, list[str]]]:
+    """For every factor, the word or phrase that asks for each of its values."""
+    found = {family: {value: [value] for value in values} for family, values in FAMILIES.items()}
+    found["background_color"] = {color: [f"{color} background"] for color in COLORS}
+    found["object_color"] = {color: [with_article(f"{color} object")] for color in COLORS}
+    found["size"] = {size: [words[0]] for size, words in SIZES.items()}
+    return found

@@ -16,7 +16,8 @@ NAMES = ("shapes", "scenes")
 class World(NamedTuple):
     """`families` name the values of every factor; `sample(n, seed)` draws factors,
     `render(factors, size, seed)` makes pictures of them. `caption(row, draw)` and `short_caption`
-    are true of a row of factors, and `vocabulary()` says which factors a word names.
+    are true of a row of factors, `vocabulary()` says which factors a word names, and `prompts()`
+    the phrases that ask for each value of a factor.
     """
 
     families: Mapping[str, tuple[str, ...]]
@@ -25,6 +26,7 @@ class World(NamedTuple):
     caption: Callable[..., str]
     short_caption: Callable[..., str]
     vocabulary: Callable[[], dict[str, list[str]]]
+    prompts: Callable[[], dict[str, dict[str, list[str]]]]
 
 
 def world_named(name: str) -> World:
@@ -45,4 +47,5 @@ def world_named(name: str) -> World:
         captions.caption,
         captions.short_caption,
         words.vocabulary,
+        captions.prompts,
     )

@@ -13,6 +13,7 @@ from strata.compat import prepare_imports
 from strata.errors import StrataError
 from strata.models.clap import is_clap, load_clap
 from strata.models.inference import mixed, pick_device, run_batches
+from strata.models.locked import dual_encoder, is_locked
 
 if TYPE_CHECKING:
     from strata.data.manifest import Dataset
@@ -28,13 +29,14 @@ def _load(directory: Path, device: str):
     from transformers import AutoConfig, CLIPModel
 
     config = AutoConfig.from_pretrained(directory, local_files_only=True)
-    if config.model_type != "clip":
+    kind = dual_encoder() if is_locked(directory) else CLIPModel
+    if config.model_type != "clip" and kind is CLIPModel:
         raise StrataError(
             f"{directory.name}: a dissection needs a CLIP (of sounds, a CLAP), not "
             f"{config.model_type}"
         )
     options = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
-    model = CLIPModel.from_pretrained(directory, **options)
+    model = kind.from_pretrained(directory, **options)
     return model.eval().to(device)
 
 

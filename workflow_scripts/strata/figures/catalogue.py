@@ -11,9 +11,10 @@ def models_of(study: Mapping, selection: str) -> list[str]:
     """The models of a study's comparison.
 
     pretraining, convnets, pretrained (both), with_twins (each pretrained, and its random twin where
-    it has one), twinned (the pretrained that have one), random (the twins alone), finetuned (those
-    with a version fine-tuned on every task, and these versions), tuned (the fine-tuned alone),
-    heads (the classifiers of the Euclidean measure) or every.
+    it has one), with_first_twin (each pretrained, and the twin of the first), twinned (the
+    pretrained that have one), random (the twins alone), finetuned (those with a version fine-tuned
+    on every task, and these versions), tuned (the fine-tuned alone), heads (the classifiers of the
+    Euclidean measure) or every.
     """
     compared = study.get("comparisons", {})
     pretrained = [*compared.get("pretraining", []), *compared.get("convnets", [])]
@@ -22,6 +23,9 @@ def models_of(study: Mapping, selection: str) -> list[str]:
     if selection == "with_twins":
         twins = compared.get("controls", {})
         return [n for model in pretrained for n in (model, twins.get(model)) if n]
+    if selection == "with_first_twin":
+        twin = compared.get("controls", {}).get(pretrained[0]) if pretrained else None
+        return [*pretrained[:1], *([twin] if twin else []), *pretrained[1:]]
     if selection == "twinned":
         return [model for model in pretrained if model in compared.get("controls", {})]
     if selection == "heads":
@@ -55,6 +59,7 @@ MEASURES = {
         "counts": "every",
         "shares": "every",
         "truth": "every",
+        "scoreboard": "every",
         "differences": "every",
     },
     "published_labels": {
@@ -87,6 +92,7 @@ MEASURES = {
 # What a study must have for a measure to be taken; the same measure of other kinds needs nothing.
 _NEEDS = {
     ("concepts", "truth"): ("vocabulary",),
+    ("concepts", "scoreboard"): ("vocabulary",),
     ("convexity", "alignment"): ("triplets",),
     ("convexity", "convexity"): ("families",),
     ("convexity", "relation"): ("families", "triplets"),

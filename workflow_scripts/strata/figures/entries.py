@@ -124,6 +124,43 @@ FIGURES = {
         "How well neurons tell their best planted factor: mean area under the ROC curve.",
         needs=("vocabulary",),
     ),
+    "passage": Entry(
+        "scoreboard",
+        "scoreboard.passage",
+        "with_first_twin",
+        "What is in each layer, above what its labels say: share of neurons by the category of the "
+        "planted factor that each tells best (first row; exact, by annotation), and by the "
+        "category of its label by each similarity function.",
+        needs=("vocabulary",),
+    ),
+    "truth_counts": Entry(
+        "scoreboard",
+        "scoreboard.concepts_by_truth",
+        "with_first_twin",
+        "Number of different planted factors that a layer's neurons tell best, and of different "
+        "labels by each similarity function. Bands are {level} intervals over neurons, given these "
+        "samples.",
+        needs=("vocabulary",),
+    ),
+    "scoreboard": Entry(
+        "scoreboard",
+        "scoreboard.agreement",
+        "pretrained",
+        "Share of neurons whose label is of the right category, by the category of the planted "
+        "factor that each tells best, for each way of labelling. Annotation is the best factor on "
+        "half of the pictures against that on the other half. Bands are {level} intervals over "
+        "neurons, given these samples (none for soft WPMI and WPMI, by which neurons compete for "
+        "concepts); no point where fewer than five neurons are of a category.",
+        needs=("vocabulary",),
+    ),
+    "scoreboard_factors": Entry(
+        "scoreboard",
+        "scoreboard.agreement",
+        "pretrained",
+        "The same for the factor itself: share of neurons whose label names it.",
+        {"metric": "same_factor"},
+        needs=("vocabulary",),
+    ),
     "convexity": Entry(
         "convexity",
         "convexity.convexity_by_layer",

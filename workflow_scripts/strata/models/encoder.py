@@ -110,10 +110,11 @@ def load_encoder(
         that are found (docs/models.md lists which these are).
     preprocess
         Of pictures, "own": as the model's configuration says; "imagenet": resize to 256/224 of
-        `size`, centre crop, ImageNet mean and deviation, as "From Colors to Classes" does for all.
+        `size`, centre crop, ImageNet mean and deviation, as "From Colors to Classes" does for all;
+        "whole": the same without the crop, every picture resized to a square of `size`.
     size
-        Side in pixels of what "imagenet" shows (224 by default). A table of positions that was made
-        for another side is interpolated.
+        Side in pixels of what "imagenet" and "whole" show (224 by default). A table of positions
+        that was made for another side is interpolated.
     context
         What an encoder of sounds that was trained on clips padded to one length sees: "clip" (also
         None), the clip's own frames; "full", the padded clip (`strata.models.front_ends`).
@@ -133,14 +134,14 @@ def load_encoder(
     config = read_config(directory)
     _check_names(layers or (), directory.name)
     prepare_imports()
-    shown = IMAGENET_SIZE if preprocess == "imagenet" and size is None else size
+    shown = IMAGENET_SIZE if preprocess != "own" and size is None else size
     timm = "architecture" in config
     module = load_timm(directory, size=shown) if timm else load_transformers(directory)
     module = module.eval().to(device)
     found = timm_layers(module) if timm else transformers_layers(module)
     front_end = front_end_of(directory, module, context)
     if front_end is None:
-        prepare = make_preprocessing(directory, config, module, shown)
+        prepare = make_preprocessing(directory, config, module, shown, preprocess != "whole")
         forward = _picture_forward(module, config, shown, directory.name)
     return Encoder(
         name=directory.name,

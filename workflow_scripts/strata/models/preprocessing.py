@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-PREPROCESSING = ("own", "imagenet")
+PREPROCESSING = ("own", "imagenet", "whole")
 IMAGENET_SIZE = 224  # pixels, in "From Colors to Classes" for all networks
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -33,18 +33,19 @@ def image_processor(directory: Path) -> Callable[[list], torch.Tensor]:
 
 def check_preprocessing(preprocess: str, size: int | None) -> None:
     if preprocess not in PREPROCESSING:
-        raise StrataError(f"preprocess: {preprocess!r} is unknown; use own or imagenet")
-    if size is not None and preprocess != "imagenet":
+        raise StrataError(f"preprocess: {preprocess!r} is unknown; use own, imagenet or whole")
+    if size is not None and preprocess == "own":
         raise StrataError(
-            f"size: {size} goes with preprocess: imagenet; own takes its size from the model's "
-            "configuration"
+            f"size: {size} goes with preprocess: imagenet or whole; own takes its size from the "
+            "model's configuration"
         )
 
 
 def make_preprocessing(
-    directory: Path, config: dict, module: nn.Module, size: int | None
+    directory: Path, config: dict, module: nn.Module, size: int | None, crop: bool = True
 ) -> Callable[[list], torch.Tensor]:
-    """Preprocessing of "imagenet" at `size` pixels; the model's own where that is None."""
+    """Preprocessing of "imagenet" at `size` pixels, or without `crop` of the whole picture; the
+    model's own where `size` is None."""
     import torch
 
     if size is None and "architecture" not in config:
@@ -55,7 +56,7 @@ def make_preprocessing(
         own = config.get("pretrained_cfg") or {}
         transform = create_transform(**resolve_data_config(pretrained_cfg=own, model=module))
     else:
-        transform = _imagenet_transform(size)
+        transform = _imagenet_transform(size, crop)
     return lambda pictures: torch.stack([transform(picture) for picture in pictures])
 
 
@@ -67,13 +68,13 @@ def input_size(config: dict) -> int:
     return size if isinstance(size, int) else size[-1]
 
 
-def _imagenet_transform(size: int):
+def _imagenet_transform(size: int, crop: bool):
     from torchvision import transforms
 
+    shaped = [transforms.Resize(round(size * 256 / 224)), transforms.CenterCrop(size)]
     return transforms.Compose(
         [
-            transforms.Resize(round(size * 256 / 224)),
-            transforms.CenterCrop(size),
+            *(shaped if crop else [transforms.Resize((size, size))]),
             transforms.ToTensor(),
             transforms.Normalize(_IMAGENET_MEAN, _IMAGENET_STD),
         ]

@@ -38,8 +38,9 @@ def study_values(
     number of neurons and layers; the number of concepts in the first and last layer and where it
     is highest (0 is the embedding, which has its own macros where it was recorded), its rank
     correlation with depth; the first and last share of each category; the share of significant
-    neurons; how often each similarity function names the planted truth; differences in the last
-    layer, with their intervals.
+    neurons; how often each similarity function names the planted truth; by truth and by each way of
+    labelling, shares of categories and numbers of concepts in the first and last layer, and how
+    often both agree; differences in the last layer, with their intervals.
     """
     values: dict[str, object] = {macro_name(name, "models"): len(styles)}
     for key in ("top_k", "permutations", "bootstrap", "alpha"):
@@ -52,6 +53,8 @@ def study_values(
         found |= {"neurons": len(main), "layers": int(blocks_passed(main).max())}
         if "truth" in mine and len(mine["truth"]):
             found |= _truth_values(mine["truth"])
+        if "scoreboard" in mine and len(mine["scoreboard"]):
+            found |= _scoreboard_values(mine["scoreboard"])
         values |= {macro_name(name, model, key): value for key, value in found.items()}
     return values | _difference_values(name, measures["differences"])
 
@@ -117,6 +120,29 @@ def _truth_values(truth: pd.DataFrame) -> dict[str, object]:
             found[f"{key} {similarity}"] = percent(np.average(part["value"], weights=part["n"]))
     best = truth[truth["metric"] == "mean_best_auc"].drop_duplicates("layer_index")
     return found | {"best auc": float(np.average(best["value"], weights=best["n"]))}
+
+
+def _scoreboard_values(board: pd.DataFrame) -> dict[str, object]:
+    """By truth ("planted") and each way of labelling, shares of categories and numbers of concepts
+    of the first and last layer; the share of neurons labelled rightly over all layers, and in the
+    first and last."""
+    found: dict[str, object] = {}
+    board = board.sort_values("layer_index", kind="stable")
+    for way, rows in board.groupby("similarity", sort=False):
+        shares = rows[rows["metric"] == "category_share"]
+        for category in shown_categories(list(dict.fromkeys(shares["concept"]))):
+            kinds, _ = profile(shares[shares["concept"] == category])
+            short = category.split(" and ")[0]
+            found |= {f"{way} {short} {kind}": percent(kinds[kind]) for kind in ("first", "last")}
+        kinds, _ = profile(rows[rows["metric"] == "n_concepts"])
+        found |= {f"{way} concepts {kind}": int(kinds[kind]) for kind in ("first", "last", "max")}
+        for metric in ("same_category", "same_factor"):
+            part = rows[(rows["metric"] == metric) & rows["concept"].isna()]
+            if len(part):
+                found[f"{way} {metric}"] = percent(np.average(part["value"], weights=part["n"]))
+                kinds, _ = profile(part)
+                found |= {f"{way} {metric} {k}": percent(kinds[k]) for k in ("first", "last")}
+    return found
 
 
 def method_values() -> dict[str, object]:

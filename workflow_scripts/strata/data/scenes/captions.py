@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from strata.data.scenes.factors import STUDIO, TEXTURES
+from strata.data.scenes.factors import COLORS, KINDS, OBJECTS, REALMS, STUDIO, SURFACES, TEXTURES
 from strata.data.scenes.words import (
     ACTIVITY_PHRASES,
     KIND_WORDS,
@@ -20,6 +20,7 @@ from strata.data.scenes.words import (
 )
 
 _OPENINGS = ("", "", "", "a picture of ", "a drawing of ", "there is ", "here we see ")
+_GROUNDS = ("background", "backdrop", "wall")
 _BY_CLASS, _BY_KIND = 0.72, 0.95  # else by realm
 
 
@@ -53,7 +54,7 @@ def background_phrase(row, draw: np.random.Generator) -> str:
     way = draw.random()
     if way < 0.1:
         return _one(PLACE_PHRASES[STUDIO], draw)
-    ground = _one(("background", "backdrop", "wall"), draw)
+    ground = _one(_GROUNDS, draw)
     color = row.background_color if way < 0.85 else ""
     texture = row.texture if way > 0.3 or not color else ""
     if texture and texture != "plain" and draw.random() < 0.5:
@@ -94,3 +95,29 @@ def _noun(row, draw: np.random.Generator) -> str:
 
 def _one(choices: Sequence[str], draw: np.random.Generator) -> str:
     return choices[draw.integers(len(choices))]
+
+
+def prompts() -> dict[str, dict[str, list[str]]]:
+    """For every factor, the phrases that ask for each of its values. An adjective stands before
+    every kind, as a bare one may be the object's or the backdrop's."""
+
+    def things(adjective: str) -> list[str]:
+        return [with_article(f"{adjective} {kind}") for kind in KINDS]
+
+    return {
+        "object": {name: [name, *OBJECT_WORDS.get(name, ())] for name in OBJECTS},
+        "kind": {kind: [kind, *KIND_WORDS.get(kind, ())] for kind in KINDS},
+        "realm": {realm: list(REALM_WORDS[realm]) for realm in REALMS},
+        "object_color": {color: things(color) for color in COLORS},
+        "surface": {name: things(name) for name in SURFACES},
+        "place": {name: list(phrases) for name, phrases in PLACE_PHRASES.items()},
+        "background_color": {color: _grounds(color) for color in COLORS},
+        "texture": {name: _grounds(name) for name in TEXTURES},
+        "activity": {name: list(phrases) for name, phrases in ACTIVITY_PHRASES.items()},
+        "size": {size: [p for w in words for p in things(w)] for size, words in SIZE_WORDS.items()},
+        "position": {name: list(phrases) for name, phrases in POSITION_PHRASES.items()},
+    }
+
+
+def _grounds(adjective: str) -> list[str]:
+    return [f"before {with_article(f'{adjective} {ground}')}" for ground in _GROUNDS]

@@ -64,7 +64,7 @@ PLACE_PHRASES = {
     "meadow": ("in a meadow", "on the grass", "in a field"),
     "shore": ("at the shore", "on the beach", "by the sea"),
     "forest": ("in the forest", "in the woods", "among trees"),
-    "mountains": ("in the mountains", "before snowy peaks"),
+    "mountains": ("in the mountains", "before peaks with snow"),
 }
 
 # Words of phrases that name a factor by themselves.

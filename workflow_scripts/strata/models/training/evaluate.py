@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 import pandas as pd
 import torch
 
-from strata.data.factors import FAMILIES, SIZES, TEXTURES
 from strata.models.training.pictures import Look
 
 _BATCH = 256
@@ -48,29 +49,25 @@ def probe_accuracy(
     return float(probe.fit(features[train], labels[train]).score(features[test], labels[test]))
 
 
-def text_to_image_factors(
-    image_embeddings: np.ndarray, text_embeddings: np.ndarray, factors: pd.DataFrame
+def zero_shot(
+    images: np.ndarray,
+    texts: Callable[[list[str]], np.ndarray],
+    factors: pd.DataFrame,
+    prompts: Mapping[str, Mapping[str, list[str]]],
 ) -> dict[str, float]:
-    """Retrieval by caption: how far the picture found agrees with the caption.
+    """Zero-shot accuracy by factor: which of its values a picture shows, by the mean of the phrases
+    that ask for it (`zero_shot_*`) and by its bare name (`bare_*`).
 
-    Row i of both embeddings belongs to row i of `factors`. For each caption the most similar
-    picture among all is taken, and for each factor family the share of captions is reported
-    whose picture has the captioned value.
+    `images` are unit embeddings (samples, d) of rows of `factors`, and `texts` makes unit
+    embeddings of lines. Pictures that have no value of a factor take no part.
     """
-    found = (text_embeddings @ image_embeddings.T).argmax(axis=1)
-    return {
-        family: float((factors[family].to_numpy()[found] == factors[family].to_numpy()).mean())
-        for family in FAMILIES
-    }
-
-
-def zero_shot_prompts() -> dict[str, dict[str, str]]:
-    """For each factor family, the bare word or phrase that stands for each value."""
-    prompts = {family: {value: value for value in values} for family, values in FAMILIES.items()}
-    prompts["background_color"] = {c: f"{c} background" for c in FAMILIES["background_color"]}
-    prompts["object_color"] = {
-        c: f"{'an' if c == 'orange' else 'a'} {c} object" for c in FAMILIES["object_color"]
-    }
-    prompts["texture"] = {value: value for value in TEXTURES}
-    prompts["size"] = {value: words[0] for value, words in SIZES.items()}
-    return prompts
+    scores = {}
+    for family, asked in prompts.items():
+        shown, values = factors[family].notna().to_numpy(), np.array(list(asked))
+        truth = factors[family][shown].to_numpy()
+        for name, phrases in (("zero_shot", asked.values()), ("bare", [[v] for v in asked])):
+            centers = np.stack([texts(list(lines)).mean(axis=0) for lines in phrases])
+            centers /= np.linalg.norm(centers, axis=1, keepdims=True)
+            guess = values[(images[shown] @ centers.T).argmax(axis=1)]
+            scores[f"{name}_{family}"] = float((guess == truth).mean())
+    return scores

@@ -8,7 +8,7 @@ from pathlib import Path
 from strata.errors import StrataError
 
 SPEECH_OBJECTIVES = ("contrastive_speech", "clustered_speech")
-OBJECTIVES = ("supervised", "masked", "contrastive", *SPEECH_OBJECTIVES)
+OBJECTIVES = ("supervised", "masked", "contrastive", "locked", *SPEECH_OBJECTIVES)
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class TrainingData:
     held_out: int
     seed: int
     size: int = 48
+    world: str = "shapes"
 
 
 @dataclass(frozen=True)

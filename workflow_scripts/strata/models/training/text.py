@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from strata.data.microworld import vocabulary
+import re
+from collections.abc import Iterable
 
-_FUNCTION_WORDS = ("a", "an", "background", "in", "object", "on", "the", "with")
 _SPECIAL = ("<pad>", "<bos>", "<unk>")
-MAX_TOKENS = 24
 
 
-def caption_tokenizer():
-    """One token per word of the captions, with the end token's number the highest.
+def words_of(lines: Iterable[str]) -> set[str]:
+    """The tokens that captions are cut into."""
+    return {word for line in lines for word in re.findall(r"\w+|[^\w\s]+", line.lower())}
+
+
+def caption_tokenizer(words: Iterable[str], longest: int):
+    """One token per word, with the end token's number the highest; texts are cut to `longest`.
 
     That is where CLIP pools, by either of transformers' ways: at the end token, or (for an end
     token of number 2) at the highest number.
@@ -18,8 +22,7 @@ def caption_tokenizer():
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    words = [*_SPECIAL, *sorted({*_FUNCTION_WORDS, *vocabulary()}), "<eos>"]
-    numbers = {word: i for i, word in enumerate(words)}
+    numbers = {word: i for i, word in enumerate([*_SPECIAL, *sorted(set(words)), "<eos>"])}
     tokenizer = Tokenizer(models.WordLevel(numbers, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -29,7 +32,7 @@ def caption_tokenizer():
     )
     roles = {"pad_token": "<pad>", "bos_token": "<bos>", "eos_token": "<eos>", "unk_token": "<unk>"}
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, model_max_length=MAX_TOKENS, padding_side="right", **roles
+        tokenizer_object=tokenizer, model_max_length=longest, padding_side="right", **roles
     )
 
 

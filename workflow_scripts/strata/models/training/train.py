@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,15 +11,18 @@ import pandas as pd
 import torch
 
 from strata.compat import prepare_imports
-from strata.data import microworld
 from strata.data.microspeech import RATE
+from strata.data.worlds import World, world_named
 from strata.errors import StrataError
+from strata.models.cards import write_card
 from strata.models.front_end import write_sound_processor
+from strata.models.locked import TOWER, checksum
 from strata.models.training import evaluate, speech
+from strata.models.training.locked import locked
 from strata.models.training.loop import fit
 from strata.models.training.pictures import Look
-from strata.models.training.recipe import SPEECH_OBJECTIVES, Recipe
-from strata.models.training.text import caption_tokenizer, tokenize
+from strata.models.training.recipe import SPEECH_OBJECTIVES, Recipe, TrainingData
+from strata.models.training.text import caption_tokenizer, tokenize, words_of
 
 Log = Callable[[str], None]
 _SHORT_CAPTIONS = 0.3  # share of training captions that are a bare word or phrase
@@ -37,8 +39,12 @@ def train(recipe: Recipe, directory: str | Path, log: Log = print) -> dict:
     StrataError
         The model misses a score that its recipe requires; nothing is saved then.
     """
-    follow = _on_speech if recipe.objective in SPEECH_OBJECTIVES else _on_pictures
-    model, tokenizer, scores = follow(recipe, log)
+    look = None
+    if recipe.objective == "locked":
+        model, tokenizer, look, scores = locked(recipe, log)
+    else:
+        follow = _on_speech if recipe.objective in SPEECH_OBJECTIVES else _on_pictures
+        model, tokenizer, scores = follow(recipe, log)
     log(f"{recipe.name}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
     for metric, least in recipe.requires.items():
         if not scores[metric] >= least:
@@ -46,13 +52,13 @@ def train(recipe: Recipe, directory: str | Path, log: Log = print) -> dict:
                 f"{recipe.name}: {metric} is {scores[metric]:.3f} on held-out data, its recipe "
                 f"requires {least}; train longer (schedule.steps)"
             )
-    return _save(recipe, model, tokenizer, scores, Path(directory))
+    return _save(recipe, model, tokenizer, scores, Path(directory), look)
 
 
 def _on_pictures(recipe: Recipe, log: Log):
     log(f"{recipe.name}: rendering {recipe.data.n} + {recipe.data.held_out} pictures")
-    pictures = _Pictures.render(recipe.data.n, recipe.data.size, recipe.data.seed)
-    held_out = _Pictures.render(recipe.data.held_out, recipe.data.size, recipe.data.seed + 1)
+    pictures = _Pictures.render(recipe.data, recipe.data.n, recipe.data.seed)
+    held_out = _Pictures.render(recipe.data, recipe.data.held_out, recipe.data.seed + 1)
     torch.manual_seed(recipe.schedule.seed)
     objective = {"supervised": _supervised, "masked": _masked, "contrastive": _contrastive}
     return objective[recipe.objective](recipe, pictures, held_out, log)
@@ -72,21 +78,22 @@ def _on_speech(recipe: Recipe, log: Log):
 
 
 class _Pictures:
-    """Rendered pictures with their factors."""
+    """Rendered pictures of a world with their factors."""
 
-    def __init__(self, images: np.ndarray, factors: pd.DataFrame):
-        self.images, self.factors = images, factors
+    def __init__(self, images: np.ndarray, factors: pd.DataFrame, world: World):
+        self.images, self.factors, self.world = images, factors, world
         self.rows = list(factors.itertuples(index=False))
         self.look = Look(images.shape[1])
 
     @classmethod
-    def render(cls, n: int, size: int, seed: int) -> _Pictures:
-        factors = microworld.sample_factors(n, seed)
-        return cls(microworld.render(factors, size, seed), factors)
+    def render(cls, data: TrainingData, n: int, seed: int) -> _Pictures:
+        world = world_named(data.world)
+        factors = world.sample(n, seed)
+        return cls(world.render(factors, data.size, seed), factors, world)
 
     def classes(self, family: str) -> np.ndarray:
-        """Class number of every picture in a factor family."""
-        values = list(microworld.FAMILIES[family])
+        """Class number of every picture in a factor family; -1 where that does not apply."""
+        values = list(self.world.families[family])
         return pd.Categorical(self.factors[family], categories=values).codes.astype(np.int64)
 
 
@@ -101,7 +108,7 @@ def _build(architecture: dict, model_class: str, **extra):
 
 def _supervised(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log):
     """Classify the object, by cross-entropy."""
-    names = dict(enumerate(microworld.OBJECTS))
+    names = dict(enumerate(pictures.world.families["object"]))
     model_class = recipe.architecture["config"].replace("Config", "ForImageClassification")
     labels = {"id2label": names, "label2id": {name: i for i, name in names.items()}}
     model = _build(recipe.architecture, model_class, num_labels=len(names), **labels)
@@ -142,7 +149,9 @@ def _masked(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log):
     features = evaluate.in_batches(everything, held_out.look, held_out.images)
     for family in ("object", "background_color", "texture"):
         labels = held_out.classes(family)
-        scores[f"{family}_probe_accuracy"] = evaluate.probe_accuracy(features, labels)
+        known = labels >= 0
+        accuracy = evaluate.probe_accuracy(features[known], labels[known])
+        scores[f"{family}_probe_accuracy"] = accuracy
     return model, None, scores
 
 
@@ -161,7 +170,9 @@ def _unmasked(model):
 
 def _contrastive(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log):
     """Match pictures with their captions (CLIP's symmetric contrastive loss)."""
-    tokenizer = caption_tokenizer()
+    tokenizer = caption_tokenizer(
+        _words(pictures), recipe.architecture["text_config"]["max_position_embeddings"]
+    )
     text = dict(recipe.architecture["text_config"], vocab_size=len(tokenizer))
     for role in ("bos", "eos", "pad"):
         text[f"{role}_token_id"] = getattr(tokenizer, f"{role}_token_id")
@@ -170,7 +181,7 @@ def _contrastive(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: 
     def loss_of(rows, draw):
         seed = int(torch.randint(2**31, (1,), generator=draw))
         chance = np.random.default_rng(seed)
-        write = (microworld.caption, microworld.short_caption)
+        write = (pictures.world.caption, pictures.world.short_caption)
         short = chance.random(len(rows)) < _SHORT_CAPTIONS
         captions = [
             write[int(s)](pictures.rows[row], chance) for s, row in zip(short, rows, strict=True)
@@ -180,6 +191,23 @@ def _contrastive(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: 
 
     fit(model, loss_of, len(pictures.images), recipe.schedule, log)
     return model, tokenizer, _clip_scores(model, tokenizer, held_out)
+
+
+def _words(pictures: _Pictures) -> set[str]:
+    """All words of a world's captions and names of factors."""
+    world, chance = pictures.world, np.random.default_rng(0)
+    lines = [
+        write(row, chance)
+        for row in pictures.rows
+        for write in (world.caption, world.short_caption)
+    ]
+    asked = [
+        line
+        for family in world.prompts().values()
+        for phrases in family.values()
+        for line in phrases
+    ]
+    return words_of([*lines, *asked, *world.vocabulary()])
 
 
 def _clip_scores(model, tokenizer, held_out: _Pictures) -> dict[str, float]:
@@ -196,21 +224,12 @@ def _clip_scores(model, tokenizer, held_out: _Pictures) -> dict[str, float]:
         held_out.look,
         held_out.images,
     )
-    chance = np.random.default_rng(0)
-    captions = [microworld.caption(row, chance, by_kind=0.0) for row in held_out.rows]
-    retrieved = evaluate.text_to_image_factors(images, texts(captions), held_out.factors)
-    named = ("object", "object_color", "background_color", "texture", "size")
-    scores = {f"text_to_image_{family}": retrieved[family] for family in retrieved}
-    # A caption names the place only half of the time, so that family is left out of the mean.
-    scores["text_to_image_factor_accuracy"] = float(np.mean([retrieved[f] for f in named]))
-    for family, prompts in evaluate.zero_shot_prompts().items():
-        guess = (images @ texts(list(prompts.values())).T).argmax(axis=1)
-        hits = np.array(list(prompts))[guess] == held_out.factors[family].to_numpy()
-        scores[f"zero_shot_{family}"] = float(hits.mean())
-    return scores
+    return evaluate.zero_shot(images, texts, held_out.factors, held_out.world.prompts())
 
 
-def _save(recipe: Recipe, model, tokenizer, scores: dict, directory: Path) -> dict:
+def _save(
+    recipe: Recipe, model, tokenizer, scores: dict, directory: Path, look: Look | None
+) -> dict:
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)
     if recipe.objective in SPEECH_OBJECTIVES:
@@ -218,7 +237,7 @@ def _save(recipe: Recipe, model, tokenizer, scores: dict, directory: Path) -> di
         data = {"data": asdict(recipe.data)}
         held_out = {"speakers": recipe.data.held_out_speakers, "seed": recipe.data.seed + 1}
     else:
-        Look(recipe.data.size).write(directory)
+        (look or Look(recipe.data.size)).write(directory)
         data = {"pictures": recipe.data.n}
         held_out = {"pictures": recipe.data.held_out, "seed": recipe.data.seed + 1}
     if tokenizer is not None:
@@ -233,5 +252,8 @@ def _save(recipe: Recipe, model, tokenizer, scores: dict, directory: Path) -> di
         "held_out": held_out,
         "scores": {metric: round(value, 4) for metric, value in scores.items()},
     }
-    (directory / "card.json").write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
+    if recipe.objective == "locked":
+        tower = recipe.architecture["image_tower"]
+        card[TOWER] = {"folder": tower, "sha256": checksum(tower)}
+    write_card(directory, card)
     return card
