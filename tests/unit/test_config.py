@@ -13,6 +13,8 @@ from strata.config.prepare import prepare_config
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
+# The studies that are run by default, and those of the zoo.
+DEFAULT["run"] += yaml.safe_load((ROOT / "studies/zoo.yaml").read_text())["run"]
 
 
 def changed(path: str, value):
@@ -31,7 +33,7 @@ def changed(path: str, value):
 
 def test_the_shipped_configurations_are_right():
     prepare_config(DEFAULT, ROOT)
-    for study in ("published", "photos", "small", "speech", "real"):
+    for study in ("zoo", "published", "photos", "small", "speech", "real"):
         prepare_config(overlaid(study), ROOT)
 
 

@@ -379,9 +379,14 @@ def test_a_network_of_something_else_is_told(tmp_path):
     assert not (tmp_path / "m").exists()
 
 
-@pytest.mark.parametrize(
-    "folder", sorted(ZOO.glob("*/model.safetensors")), ids=lambda p: p.parent.name
-)
+WHOLE = [
+    path
+    for path in sorted(ZOO.glob("*/model.safetensors"))
+    if '"image_tower"' not in (path.parent / "card.json").read_text()
+]
+
+
+@pytest.mark.parametrize("folder", WHOLE, ids=lambda p: p.parent.name)
 def test_the_zoo_passes_the_checks(folder):
     check_encoder(load_encoder(folder.parent, device="cpu"))
 

@@ -138,7 +138,9 @@ def _correlations(table: pd.DataFrame, family: str, triplets: str) -> str:
         chosen = (table["metric"] == metric) & (table["model"] == "all")
         chosen &= (table["family"] == family) & (table.get("triplets") == triplets)
         for row in table[chosen].itertuples():
-            lines.append(f"{symbol} = {row.value:.2f} [{row.low:.2f}, {row.high:.2f}]")
+            # Few networks have no interval.
+            told = "" if np.isnan(row.low) else f" [{row.low:.2f}, {row.high:.2f}]"
+            lines.append(f"{symbol} = {row.value:.2f}{told}")
     return "\n".join(lines)
 
 
