@@ -153,7 +153,8 @@ rule finetune:
             **{
                 key: value
                 for key, value in finetuning_of(wildcards).items()
-                if key in ("splits", "apart", "at_least", "interpolate", "seed")
+                if key
+                in ("splits", "apart", "at_least", "interpolate", "frozen", "seed")
             },
             "context": context_of(wildcards.model),
         },

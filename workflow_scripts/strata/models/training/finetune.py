@@ -8,13 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from strata.data.manifest import Dataset
 from strata.data.splits import Task, task_rows
 from strata.errors import StrataError
 from strata.models.cards import write_card
 from strata.models.inference import pick_device
-from strata.models.layers import find_layers
+from strata.models.layers import encoder_of, find_layers
 from strata.models.training.interpolation import interpolated
 from strata.models.training.tuning import Training, classifier, inputs_of, train_classifier
 
@@ -31,6 +32,7 @@ def finetune(
     at_least: int = 1,
     split_seed: int = 0,
     interpolate: bool = False,
+    frozen: bool = False,
     context: str | None = None,
     seed: int = 0,
     device: str = "cpu",
@@ -43,14 +45,16 @@ def finetune(
     `test` split. The result in `directory` is a transformers classifier of the source's
     architecture (`strata.models.training.tuning.classifier`). With `interpolate` it is trained on
     points between pictures of the same class, behind a layer drawn at every step
-    (`strata.models.training.interpolation`): a direct objective for convex classes. `context` is
-    what an encoder trained on clips of one length sees (`strata.models.front_ends`).
+    (`strata.models.training.interpolation`): a direct objective for convex classes. With `frozen`
+    only the head learns, and the encoder stays what it was: a linear probe. `context` is what
+    an encoder trained on clips of one length sees (`strata.models.front_ends`).
 
     Raises
     ------
     StrataError
-        As `strata.data.splits.task_rows`; no classifier can be made of the model; or `interpolate`
-        for an encoder that reads clips of different lengths one after the other.
+        As `strata.data.splits.task_rows`; no classifier can be made of the model; `interpolate`
+        for an encoder that reads clips of different lengths one after the other, or together with
+        `frozen`; or `frozen` for an encoder whose batch norms learn without gradients.
     """
     source, directory, device = Path(source), Path(directory), pick_device(device)
     name, labels = dataset.info["name"], dataset.manifest
@@ -65,6 +69,8 @@ def finetune(
             f"{source.name}: interpolate needs a batch in one pass, the model reads clips of "
             "different lengths one after the other; make them equally long"
         )
+    if frozen:
+        _freeze(model, source.name, interpolate)
     model.to(device)
     layers = list(find_layers(model).values())
     around = (lambda wanted, draw: interpolated(layers, wanted, draw)) if interpolate else None
@@ -73,7 +79,7 @@ def finetune(
     log(f"accuracy on the test split {accuracy:.3f}")
     samples = {"image": "pictures", "audio": "sounds"}[dataset.modality]
     card = {
-        "objective": "fine-tuned, interpolating" if interpolate else "fine-tuned",
+        "objective": "linear probe" if frozen else _objective(interpolate),
         "base": source.name,
         "dataset": name,
         "target": target,
@@ -83,6 +89,21 @@ def finetune(
         "held_out": {samples: len(rows["test"])},
     }
     return _save(model, source, directory, card)
+
+
+def _objective(interpolate: bool) -> str:
+    return "fine-tuned, interpolating" if interpolate else "fine-tuned"
+
+
+def _freeze(model, name: str, interpolate: bool) -> None:
+    encoder = encoder_of(model)
+    if interpolate:
+        raise StrataError(f"{name}: interpolate trains layers, which frozen keeps as they are")
+    if any(isinstance(module, _BatchNorm) for module in encoder.modules()):
+        raise StrataError(
+            f"{name}: frozen is for encoders without batch norms, which change without gradients"
+        )
+    encoder.requires_grad_(False)
 
 
 def _save(model, source: Path, directory: Path, told: dict) -> dict:
