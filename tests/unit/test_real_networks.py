@@ -17,7 +17,16 @@ SHIPPED = [
     for name in ("real.yaml", "real-photos.yaml")
 ]
 STUDIES = {name: study for file in SHIPPED for name, study in file.get("studies", {}).items()}
-MEASURES = {"convexity", "alignment", "differences", "transforms", "comparison", "shares", "counts"}
+MEASURES = {
+    "convexity",
+    "euclidean",
+    "alignment",
+    "differences",
+    "transforms",
+    "comparison",
+    "shares",
+    "counts",
+}
 
 
 def test_the_page_is_made_of_the_numbers_beside_it():

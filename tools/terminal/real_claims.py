@@ -185,12 +185,19 @@ CLAIMS = [
         "depth",
         2,
         "Concepts are convex, and more so with depth, beyond what the architecture does",
-        "Graph convexity. The Euclidean kind is about a classifier's own classes, of which these "
-        "networks have none.",
+        "The Euclidean kind is about a classifier's own classes: those of a linear one that was "
+        "trained on the last block's states of half of the pets.",
         [
             *depth_tests("pets-real", "convexity", DINO, "breed", "pets' breeds"),
             *depth_tests("kinds-real", "convexity", DINO, "kind", "kinds of things"),
             *depth_tests("kinds-real", "convexity", DINO, "domain", "domains"),
+            Line(
+                "pets-real-euclidean",
+                "breeds, Euclidean: last block less the first",
+                "pets-real/euclidean/dinov2-real-breed.parquet",
+                {"metric": "euclidean_convexity_gain", "concept": None},
+                last=True,
+            ),
         ],
     ),
     Claim(
@@ -329,6 +336,13 @@ COURSES = [
         "Graph convexity of breeds",
         "pets-real/convexity/*.parquet",
         CONVEXITY | {"family": "breed"},
+    ),
+    Course(
+        "course-euclidean",
+        2,
+        "Euclidean convexity of breeds, of a linear classifier",
+        "pets-real/euclidean/dinov2-real-breed.parquet",
+        {"metric": "euclidean_convexity", "concept": None},
     ),
     Course(
         "course-materials",

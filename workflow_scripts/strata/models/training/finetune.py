@@ -64,16 +64,11 @@ def finetune(
     torch.manual_seed(seed)
     model = classifier(source, classes, training.overrides)
     inputs = inputs_of(source, dataset, model, device, context)
-    if interpolate and len(inputs.passes(rows["train"])) > 1:
-        raise StrataError(
-            f"{source.name}: interpolate needs a batch in one pass, the model reads clips of "
-            "different lengths one after the other; make them equally long"
-        )
     if frozen:
         _freeze(model, source.name, interpolate)
     model.to(device)
-    layers = list(find_layers(model).values())
-    around = (lambda wanted, draw: interpolated(layers, wanted, draw)) if interpolate else None
+    one_pass = len(inputs.passes(rows["train"])) == 1
+    around = _interpolating(model, source.name, one_pass) if interpolate else None
     trained = train_classifier(model, inputs, rows, targets, training, seed, around=around, log=log)
     accuracy = trained.accuracy["test"]
     log(f"accuracy on the test split {accuracy:.3f}")
@@ -89,6 +84,17 @@ def finetune(
         "held_out": {samples: len(rows["test"])},
     }
     return _save(model, source, directory, card)
+
+
+def _interpolating(model, name: str, one_pass: bool) -> Callable:
+    """Training steps between samples of a class, behind a layer drawn at every step."""
+    if not one_pass:
+        raise StrataError(
+            f"{name}: interpolate needs a batch in one pass, the model reads clips of "
+            "different lengths one after the other; make them equally long"
+        )
+    layers = list(find_layers(model).values())
+    return lambda wanted, draw: interpolated(layers, wanted, draw)
 
 
 def _objective(interpolate: bool) -> str:
