@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 # A loss of accuracy that counts as none: one answer in fifty.
 MARGIN = 0.02
 RUN = "Without a GPU, in float32: some 80 minutes of a core (an hour on two, beside other work)."
-    "Without a GPU, in float32: some 80 minutes of a core (an hour on two cores beside other work)."
-)
 
 CONTRASTS = {"first": "last block less the first", "twin": "last block less the random twin's"}
 WHISPER, DINO = "whisper-real", "dinov2-real"
