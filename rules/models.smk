@@ -68,9 +68,9 @@ if config["zoo"] == "bundled":
         wildcard_constraints:
             model=one_of(ZOO),
         conda:
-            "../envs/data.yaml"
+            "../envs/torch.yaml"
         params:
-            code=code("models/copy_zoo_model.py", "data"),
+            code=code("models/copy_zoo_model.py", "torch"),
             tower=image_tower,
         script:
             "../workflow_scripts/models/copy_zoo_model.py"

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from strata.concepts.quadrants import NEURONS, have_own_labels
-from strata.concepts.truth import factor_auc, factor_indicators
+from strata.concepts.truth import factor_auc, factor_indicators, varying_factors
 from strata.stats import Estimate, percentile_interval, wilson_interval, without_interval
 from strata.tables import blocks_passed
 
@@ -61,7 +61,7 @@ def annotated_halves(
     """
     factors, present = factor_indicators(manifest, vocabulary)
     sides = half, ~half
-    both = np.all([_varies(present[side]) for side in sides], axis=0)
+    both = np.all([varying_factors(present[side]) for side in sides], axis=0)
     names = np.array(factors)[both]
     order = np.argsort(names)
     labels = labels[labels["concept"].notna()].assign(block=blocks_passed(labels))
@@ -77,10 +77,6 @@ def annotated_halves(
             table = own[[*_KEYS, "unit"]].assign(metric=ANNOTATION, label=best[0], factor=best[1])
             tables.append(table.assign(score=auc[0], auc=auc[1], named=best[0] == best[1]))
     return pd.concat(tables, ignore_index=True)
-
-
-def _varies(present: np.ndarray) -> np.ndarray:
-    return (present == 1).any(axis=0) & (present == 0).any(axis=0)
 
 
 def scoreboard(

@@ -43,11 +43,11 @@ def factor_indicators(
         has = (manifest[family] == value).to_numpy(dtype=np.float32)
         columns.append(np.where(manifest[family].isna(), np.float32(np.nan), has))
     present = np.stack(columns, axis=1)
-    varying = _varying(present)
+    varying = varying_factors(present)
     return [n for n, v in zip(names, varying, strict=True) if v], present[:, varying]
 
 
-def _varying(present: np.ndarray) -> np.ndarray:
+def varying_factors(present: np.ndarray) -> np.ndarray:
     """Which factors some samples have and others lack."""
     return (present == 1).any(axis=0) & (present == 0).any(axis=0)
 
@@ -206,7 +206,7 @@ def _truth_deviates(
         for labels, rows in ((first, half), (second, ~half)):
             labels = labels[labels["concept"].notna()]
             units = labels["unit"].to_numpy()
-            varying = _varying(present[rows])
+            varying = varying_factors(present[rows])
             known = [name for name, kept in zip(factors, varying, strict=True) if kept]
             if not (len(units) and known):
                 pair.append([np.nan] * 3)
