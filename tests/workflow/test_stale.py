@@ -63,11 +63,16 @@ def test_a_line_of_stats_runs_its_users(workflow, edited):
 
 
 def test_a_figures_module_runs_its_own_figures_alone(workflow, edited):
-    edited(f"{LIBRARY}/figures/truth.py", "import numpy as np\n", NEW_LINE)
+    edited(
+        f"{LIBRARY}/figures/scoreboard.py",
+        "import pandas as pd\n",
+        "import pandas as pd\n\n_NEW = 1\n",
+    )
     output = workflow("--dry-run", *TINY)
     assert planned(output) == {"plot_measure", "paper", "all"}
     drawn = re.findall(r"^    output: results/figures/(\w+)\.pdf", output, flags=re.MULTILINE)
-    assert set(drawn) == {"tiny_truth", "tiny_best_auc"}
+    figures = ("passage", "truth_counts", "scoreboard", "scoreboard_factors")
+    assert set(drawn) == {f"tiny_{figure}" for figure in figures}
 
 
 def test_another_version_of_a_package_runs_what_uses_it(workflow, edited):

@@ -25,6 +25,7 @@ from strata.models.training.recipe import SPEECH_OBJECTIVES, Recipe, TrainingDat
 from strata.models.training.text import caption_tokenizer, tokenize, words_of
 
 Log = Callable[[str], None]
+_PROBED = ("object", "background_color", "texture")  # factors that a card tells of, by linear probes
 _SHORT_CAPTIONS = 0.3  # share of training captions that are a bare word or phrase
 
 
@@ -128,8 +129,9 @@ def _supervised(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: L
 def _masked(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log):
     """Reconstruct hidden patches (masked autoencoding).
 
-    Scores: share of the variance of hidden pixels that the model explains, and linear probes on
-    the mean token for three factors.
+    Scores: the loss on held-out pictures (of patches of variance 1: the share that is not
+    explained), and linear probes on the mean token for three factors, of the model and of its
+    random twin.
     """
     model = _build(recipe.architecture, "ViTMAEForPreTraining")
 
@@ -144,15 +146,22 @@ def _masked(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log):
     with torch.inference_mode():
         rows = np.arange(len(held_out.images))
         unexplained = float(loss_of(rows, draw))
-    scores = {"held_out_loss": unexplained}
-    everything = _unmasked(model)
-    features = evaluate.in_batches(everything, held_out.look, held_out.images)
-    for family in ("object", "background_color", "texture"):
+    scores = {"held_out_loss": unexplained} | _probe_scores(model, held_out)
+    torch.manual_seed(recipe.schedule.seed + 1)
+    twin = _probe_scores(_build(recipe.architecture, "ViTMAEForPreTraining").eval(), held_out)
+    return model, None, scores | {f"random_{name}": value for name, value in twin.items()}
+
+
+def _probe_scores(model, held_out: _Pictures) -> dict[str, float]:
+    """Accuracy of linear probes on the mean token, by factor."""
+    features = evaluate.in_batches(_unmasked(model), held_out.look, held_out.images)
+    scores = {}
+    for family in _PROBED:
         labels = held_out.classes(family)
         known = labels >= 0
         accuracy = evaluate.probe_accuracy(features[known], labels[known])
         scores[f"{family}_probe_accuracy"] = accuracy
-    return model, None, scores
+    return scores
 
 
 def _unmasked(model):
