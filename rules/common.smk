@@ -32,6 +32,8 @@ scattergather:
 USES_GPU = config["device"] == "cuda" or (config["device"] == "auto" and has_gpu())
 MIRROR = config["data_mirror"] or os.environ.get("STRATA_MIRROR")
 DOWNLOADS = "results/downloads"
+# Unfinished trainings lie outside of any declared output, so that a killed job goes on from them.
+CHECKPOINTS = "results/checkpoints"
 SOURCES = Sources(SCRIPTS)
 
 

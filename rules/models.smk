@@ -94,6 +94,7 @@ else:
             **needs("train_zoo_model"),
         params:
             code=code("models/train_zoo_model.py", "torch"),
+            checkpoints=CHECKPOINTS,
         script:
             "../workflow_scripts/models/train_zoo_model.py"
 

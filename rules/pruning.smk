@@ -1,8 +1,6 @@
 """Study 3: cut pretrained transformers where they are most convex, and fine-tune what is left."""
 
 PRUNINGS = names_of_kind("studies", kind="pruning")
-# Unfinished trainings lie outside of any declared output, so that a killed job goes on from them.
-CHECKPOINTS = "results/checkpoints"
 # All cores that a job may have; on a cluster it has the node for itself (profiles/slurm).
 ALL_CORES = workflow.resource_settings.cores or 1
 

@@ -102,6 +102,7 @@ def test_a_picture_depends_on_its_row_and_seed_alone():
     images = render(factors, 48, seed=2)
     assert images.shape == (12, 48, 48, 3) and images.dtype == np.uint8
     np.testing.assert_array_equal(images[:5], render(factors.iloc[:5], 48, seed=2))
+    np.testing.assert_array_equal(images[5:], render(factors.iloc[5:], 48, seed=2))
     assert (images != render(factors, 48, seed=3)).any()
     with pytest.raises(StrataError, match="size 20 is too small"):
         render(factors, 20, seed=2)

@@ -150,12 +150,13 @@ def test_a_killed_training_ends_as_if_it_had_not_been(when, tmp_path):
             raise Killed
         return loss_of(rows, draw)
 
-    watch = Watch(score, 5, 100, checkpoint)
+    watch = Watch(score, 5, 100)
     with pytest.raises(Killed):
-        fit(module, until_killed, 60, schedule, print, watch=watch)
+        fit(module, until_killed, 60, schedule, print, watch=watch, checkpoint=checkpoint)
     torch.manual_seed(99)  # the next process starts from another state
     module, loss_of, score = problem()
-    history = fit(module, loss_of, 60, schedule, print, watch=Watch(score, 5, 100, checkpoint))
+    again = Watch(score, 5, 100)
+    history = fit(module, loss_of, 60, schedule, print, watch=again, checkpoint=checkpoint)
     assert history == whole
     assert all(torch.equal(a, b) for a, b in zip(module.parameters(), expected, strict=True))
 
@@ -167,7 +168,8 @@ def test_a_damaged_checkpoint_is_left_aside(tmp_path):
     module, loss_of, score = problem()
     whole = fit(module, loss_of, 60, schedule, print, watch=Watch(score, 5, 100))
     module, loss_of, score = problem()
-    found = fit(module, loss_of, 60, schedule, print, watch=Watch(score, 5, 100, checkpoint))
+    watch = Watch(score, 5, 100)
+    found = fit(module, loss_of, 60, schedule, print, watch=watch, checkpoint=checkpoint)
     assert found == whole
 
 

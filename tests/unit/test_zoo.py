@@ -85,3 +85,41 @@ def test_between_samples_of_a_class_lie_points_of_their_segment():
     low, high = torch.tensor([0.0, 0, 10, 10]), torch.tensor([1.0, 1, 20, 20])
     assert ((mixed[:, 0] > low) & (mixed[:, 0] < high)).all()
     assert torch.equal(layers[1](layers[0](states)), states)  # the hook is gone
+
+
+def test_a_killed_zoo_training_goes_on_where_it_was(tmp_path, monkeypatch):
+    import importlib
+
+    from strata.models.training import loop
+    from strata.models.training.recipe import TrainingData
+
+    module = importlib.import_module("strata.models.training.train")
+    monkeypatch.setattr(loop, "_STEPS_BETWEEN_CHECKPOINTS", 3)
+    recipe = replace(
+        read_recipe(ZOO / "micro-resnet" / "recipe.yaml"),
+        data=TrainingData(n=40, held_out=10, seed=5, size=64, seen=48, world="scenes"),
+        requires={},
+    )
+    recipe = replace(recipe, schedule=replace(recipe.schedule, steps=8, batch_size=8))
+    train(recipe, tmp_path / "whole", log=str)
+    real, folder = loop.fit, tmp_path / "checkpoints"
+
+    def killed(model, loss_of, *arguments, **options):
+        steps = iter(range(5))
+
+        def until(rows, draw):
+            next(steps)
+            return loss_of(rows, draw)
+
+        return real(model, until, *arguments, **options)
+
+    monkeypatch.setattr(module, "fit", killed)
+    with pytest.raises(StopIteration):
+        train(recipe, tmp_path / "killed", log=str, checkpoints=folder)
+    monkeypatch.setattr(module, "fit", real)
+    lines = []
+    train(recipe, tmp_path / "killed", log=lines.append, checkpoints=folder)
+    assert "resumed at step 3" in lines
+    first, second = (tmp_path / name / "model.safetensors" for name in ("whole", "killed"))
+    assert first.read_bytes() == second.read_bytes()
+    assert not list(folder.iterdir())

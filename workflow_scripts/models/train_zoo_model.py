@@ -10,4 +10,8 @@ with job(snakemake):
     from strata.models.training import read_recipe, train
 
     torch.set_num_threads(snakemake.threads)
-    train(read_recipe(snakemake.input[0]), Path(snakemake.output.card).parent)
+    train(
+        read_recipe(snakemake.input[0]),
+        Path(snakemake.output.card).parent,
+        checkpoints=snakemake.params.checkpoints,
+    )

@@ -17,7 +17,7 @@ def render(factors: pd.DataFrame, size: int, seed: int) -> np.ndarray:
     """Render each row of `factors` to an array (n, size, size, 3) of uint8.
 
     What the factors leave open (exact place, scale, tilt, mirror image, shade, phase and width of
-    the texture) is drawn from (seed, row number).
+    the texture) is drawn from the seed and the row's number in the table's index.
 
     Raises
     ------
@@ -27,8 +27,9 @@ def render(factors: pd.DataFrame, size: int, seed: int) -> np.ndarray:
     if size < 16:
         raise StrataError(f"microworld: size {size} is too small, use at least 16 pixels")
     images = np.empty((len(factors), size, size, 3), dtype=np.uint8)
-    for i, row in enumerate(factors.itertuples(index=False)):
-        images[i] = _render_one(row, size, np.random.default_rng([seed, i, 1]))
+    rows = zip(factors.index, factors.itertuples(index=False), strict=True)
+    for i, (number, row) in enumerate(rows):
+        images[i] = _render_one(row, size, np.random.default_rng([seed, number, 1]))
     return images
 
 

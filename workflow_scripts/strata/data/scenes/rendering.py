@@ -47,14 +47,16 @@ class _Instance(NamedTuple):
 def render(factors: pd.DataFrame, size: int, seed: int) -> np.ndarray:
     """Render each row of factors to an array (n, size, size, 3) of uint8.
 
-    What is drawn at random goes by (seed, row number) and is in shares of the side: the same
-    pictures come at any size. Raises StrataError for a size of less than 32 pixels.
+    What is drawn at random goes by the seed and the row's number in the table's index, and is in
+    shares of the side: the same pictures come at any size, and in any parts. Raises StrataError
+    for a size of less than 32 pixels.
     """
     if size < SMALLEST:
         raise StrataError(f"microworld: size {size} is too small, use at least {SMALLEST} pixels")
     images = np.empty((len(factors), size, size, 3), dtype=np.uint8)
-    for i, row in enumerate(factors.itertuples(index=False)):
-        images[i] = render_one(row, size, np.random.default_rng([seed, i, 1]))
+    rows = zip(factors.index, factors.itertuples(index=False), strict=True)
+    for i, (number, row) in enumerate(rows):
+        images[i] = render_one(row, size, np.random.default_rng([seed, number, 1]))
     return images
 
 

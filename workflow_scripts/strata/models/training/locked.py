@@ -23,10 +23,9 @@ from strata.models.training.text import caption_tokenizer, tokenize, words_of
 Log = Callable[[str], None]
 _BATCH = 32  # pictures through the image tower
 _CAPTIONS = 8  # of each picture, drawn once
-_RENDERED = 1000  # pictures in memory at a time
 
 
-def locked(recipe: Recipe, log: Log):
+def locked(recipe: Recipe, log: Log, checkpoint: Path | None = None):
     """Train text tower and projections of `recipe`, with the features of the pictures computed
     once.
 
@@ -60,7 +59,7 @@ def locked(recipe: Recipe, log: Log):
         loss = torch.nn.functional.cross_entropy
         return (loss(logits, own) + loss(logits[:, : len(rows)].T, own)) / 2
 
-    fit(model, loss_of, data.n, recipe.schedule, log)
+    fit(model, loss_of, data.n, recipe.schedule, log, checkpoint=checkpoint)
     _take_in(model.visual_projection, mean, deviation)
     return model, tokenizer, look, _scores(model, tokenizer, look, world, recipe, log)
 
@@ -103,14 +102,13 @@ def _features(
 ) -> np.ndarray:
     """What the image tower makes of the pictures (n, features), in bfloat16 where that is quick."""
     log(f"rendering {len(factors)} pictures and reading them")
-    images = world.render(factors, look.size, seed)
     parts = []
-    for start in range(0, len(images), _BATCH):
-        pixels = look.tensor(images[start : start + _BATCH])
+    for start in range(0, len(factors), _BATCH):
+        images = world.render(factors.iloc[start : start + _BATCH], look.size, seed)
         with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
-            parts.append(model.picture_features(pixels).float().numpy())
+            parts.append(model.picture_features(look.tensor(images)).float().numpy())
         if start % (100 * _BATCH) == 0:
-            log(f"{start} of {len(images)} pictures read")
+            log(f"{start} of {len(factors)} pictures read")
     return np.concatenate(parts)
 
 

@@ -18,6 +18,7 @@ from torch import nn
 from strata.models.training.recipe import Schedule
 
 _SECONDS_BETWEEN_LOGS = 20
+_STEPS_BETWEEN_CHECKPOINTS = 500  # of a training that is not validated on its way
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,12 @@ class Watch:
     """Validation during training: `score()`, larger is better, after every `every` steps.
 
     Training ends when the score has not risen for `patience` validations, and the best state is
-    kept. With `checkpoint` a file holds the state of the last validation: a run that was killed
-    goes on from there, and ends as if it had not been.
+    kept.
     """
 
     score: Callable[[], float]
     every: int
     patience: int
-    checkpoint: Path | None = None
 
 
 @dataclass
@@ -63,27 +62,31 @@ def fit(
     head: Collection[nn.Parameter] = (),
     head_factor: float = 1.0,
     watch: Watch | None = None,
+    checkpoint: Path | None = None,
 ) -> History:
     """Train `module` in place.
 
     `loss_of(rows, draw)` computes the loss on the samples `rows` (a permutation of 0..n-1 is
     walked through again and again), with all randomness from the generator `draw`. The parameters
-    in `head`, which start from nothing, learn faster by `head_factor`.
+    in `head`, which start from nothing, learn faster by `head_factor`. With `checkpoint` a file
+    holds the state of the last validation (every 500 steps without one): a run that was killed
+    goes on from there, and ends as if it had not been.
     """
     run = _Run(module, schedule, _optimizer(module, schedule, head, head_factor))
-    if watch and watch.checkpoint and watch.checkpoint.is_file():
-        run.resume(watch.checkpoint)
+    if checkpoint and checkpoint.is_file():
+        run.resume(checkpoint)
         log(f"resumed at step {run.step}")
     started, first, logged = time.monotonic(), run.step, 0.0
     module.train()
     while run.step < schedule.steps and not (watch and run.history.is_over(watch.patience)):
         run.advance(loss_of, n)
-        if watch and (run.step % watch.every == 0 or run.step == schedule.steps):
+        due = run.step % (watch.every if watch else _STEPS_BETWEEN_CHECKPOINTS) == 0
+        if watch and (due or run.step == schedule.steps):
             module.eval()
             run.validate(watch.score())
             module.train()
-            if watch.checkpoint:
-                run.save(watch.checkpoint)
+        if checkpoint and (due or run.step == schedule.steps):
+            run.save(checkpoint)
         elapsed = time.monotonic() - started
         if elapsed - logged > _SECONDS_BETWEEN_LOGS or run.step == schedule.steps:
             logged = elapsed

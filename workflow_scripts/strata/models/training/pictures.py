@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from strata.data.manifest import Dataset
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @dataclass(frozen=True)
@@ -46,16 +50,16 @@ class Look:
 
     def load(self, dataset: Dataset) -> np.ndarray:
         """All pictures of a data set as uint8 (samples, size, size, 3)."""
+        return np.stack([self.resized(dataset.image(i)) for i in range(len(dataset))])
+
+    def resized(self, picture: Image) -> np.ndarray:
+        """A picture as the processor makes it, uint8 (size, size, 3)."""
         from PIL.Image import Resampling
 
         square = (self.size, self.size)
-        pictures = (dataset.image(i) for i in range(len(dataset)))
-        return np.stack(
-            [
-                np.asarray(p if p.size == square else p.resize(square, Resampling.BICUBIC))
-                for p in pictures
-            ]
-        )
+        if picture.size != square:
+            picture = picture.resize(square, Resampling.BICUBIC)
+        return np.asarray(picture)
 
     def tensor(self, images: np.ndarray) -> torch.Tensor:
         """Normalised float tensor (n, 3, size, size) of uint8 pictures (n, size, size, 3)."""

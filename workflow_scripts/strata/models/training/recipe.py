@@ -25,12 +25,17 @@ class Schedule:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Microworld pictures rendered for training, and held-out ones of another seed."""
+    """Microworld pictures rendered for training at `size`, and held-out ones of another seed.
+
+    `seen` is the side at which the model sees them, where that is another: they are resized as its
+    processor will resize them, because a picture drawn small is not a large one made small.
+    """
 
     n: int
     held_out: int
     seed: int
     size: int = 48
+    seen: int | None = None
     world: str = "shapes"
 
 

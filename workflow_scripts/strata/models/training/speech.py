@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -99,7 +100,9 @@ def other_hidden_frames(hidden: torch.Tensor, draw: torch.Generator) -> torch.Te
     return picks
 
 
-def contrastive(recipe: Recipe, clips: Clips, log: Log) -> nn.Module:
+def contrastive(
+    recipe: Recipe, clips: Clips, log: Log, checkpoint: Path | None = None
+) -> nn.Module:
     """A `Wav2Vec2ForPreTraining` trained by wav2vec 2.0's loss."""
     model = build(recipe.architecture, "Wav2Vec2ForPreTraining")
     steps, seen = recipe.schedule.steps, 0
@@ -115,7 +118,7 @@ def contrastive(recipe: Recipe, clips: Clips, log: Log) -> nn.Module:
         found = model(sounds, mask_time_indices=hidden, sampled_negative_indices=negatives)
         return found.loss / hidden.sum()
 
-    fit(model, loss_of, len(clips), recipe.schedule, log)
+    fit(model, loss_of, len(clips), recipe.schedule, log, checkpoint=checkpoint)
     return model
 
 
@@ -128,7 +131,7 @@ class _ClusterPredictor(nn.Module):
         self.head = nn.Linear(encoder.config.hidden_size, clusters)
 
 
-def clustered(recipe: Recipe, clips: Clips, log: Log) -> nn.Module:
+def clustered(recipe: Recipe, clips: Clips, log: Log, checkpoint: Path | None = None) -> nn.Module:
     """A `HubertModel`: trained on clusters of MFCC, then a fresh one on clusters of its layer."""
     first, second = recipe.objective_options["clusters"]
     layer, seed = recipe.objective_options["layer"], recipe.schedule.seed
@@ -144,10 +147,12 @@ def clustered(recipe: Recipe, clips: Clips, log: Log) -> nn.Module:
         ]
     targets = cluster(states, second, seed)
     log(f"{recipe.name}: {second} clusters of layer {layer}")
-    return _predict_clusters(recipe.architecture, clips, targets, recipe.schedule, log)
+    return _predict_clusters(recipe.architecture, clips, targets, recipe.schedule, log, checkpoint)
 
 
-def _predict_clusters(architecture, clips: Clips, targets: torch.Tensor, schedule, log: Log):
+def _predict_clusters(
+    architecture, clips: Clips, targets: torch.Tensor, schedule, log: Log, checkpoint=None
+):
     torch.manual_seed(schedule.seed)
     model = build(architecture, "HubertModel")
     predictor = _ClusterPredictor(model, int(targets.max()) + 1)
@@ -158,7 +163,7 @@ def _predict_clusters(architecture, clips: Clips, targets: torch.Tensor, schedul
         wanted = targets[torch.as_tensor(rows)]
         return cross_entropy(predictor.head(states)[hidden], wanted[hidden])
 
-    fit(predictor, loss_of, len(clips), schedule, log)
+    fit(predictor, loss_of, len(clips), schedule, log, checkpoint=checkpoint)
     return model
 
 

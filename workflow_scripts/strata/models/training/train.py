@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 
 from strata.compat import prepare_imports
 from strata.data.microspeech import RATE
@@ -25,27 +28,38 @@ from strata.models.training.recipe import SPEECH_OBJECTIVES, Recipe, TrainingDat
 from strata.models.training.text import caption_tokenizer, tokenize, words_of
 
 Log = Callable[[str], None]
-_PROBED = ("object", "background_color", "texture")  # factors that a card tells of, by linear probes
+_PROBED = (
+    "object",
+    "background_color",
+    "texture",
+)  # factors that a card tells of, by linear probes
+_RENDERED = 1000  # pictures in full size in memory at a time
 _SHORT_CAPTIONS = 0.3  # share of training captions that are a bare word or phrase
 
 
-def train(recipe: Recipe, directory: str | Path, log: Log = print) -> dict:
+def train(
+    recipe: Recipe,
+    directory: str | Path,
+    log: Log = print,
+    checkpoints: str | Path | None = None,
+) -> dict:
     """Train the model of `recipe`, save it to `directory` and return its card.
 
     The directory holds what `transformers` loads offline (`config.json`, `model.safetensors`,
-    `preprocessor_config.json`, for CLIP the tokenizer) and `card.json` with the held-out scores.
+    `preprocessor_config.json`, for CLIP the tokenizer) and `card.json` with the held-out scores. In
+    the folder `checkpoints` a run that was killed finds how far it came.
 
     Raises
     ------
     StrataError
         The model misses a score that its recipe requires; nothing is saved then.
     """
-    look = None
+    look, checkpoint = None, _checkpoint(recipe, checkpoints)
     if recipe.objective == "locked":
-        model, tokenizer, look, scores = locked(recipe, log)
+        model, tokenizer, look, scores = locked(recipe, log, checkpoint)
     else:
         follow = _on_speech if recipe.objective in SPEECH_OBJECTIVES else _on_pictures
-        model, tokenizer, scores = follow(recipe, log)
+        model, tokenizer, scores = follow(recipe, log, checkpoint)
     log(f"{recipe.name}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
     for metric, least in recipe.requires.items():
         if not scores[metric] >= least:
@@ -53,25 +67,36 @@ def train(recipe: Recipe, directory: str | Path, log: Log = print) -> dict:
                 f"{recipe.name}: {metric} is {scores[metric]:.3f} on held-out data, its recipe "
                 f"requires {least}; train longer (schedule.steps)"
             )
-    return _save(recipe, model, tokenizer, scores, Path(directory), look)
+    card = _save(recipe, model, tokenizer, scores, Path(directory), look)
+    if checkpoint:
+        checkpoint.unlink(missing_ok=True)
+    return card
 
 
-def _on_pictures(recipe: Recipe, log: Log):
+def _checkpoint(recipe: Recipe, folder: str | Path | None) -> Path | None:
+    """A file for this very recipe, so that no other's is taken up."""
+    if folder is None:
+        return None
+    told = json.dumps(asdict(recipe), sort_keys=True)
+    return Path(folder) / f"{recipe.name}-{hashlib.sha256(told.encode()).hexdigest()[:12]}.pt"
+
+
+def _on_pictures(recipe: Recipe, log: Log, checkpoint: Path | None):
     log(f"{recipe.name}: rendering {recipe.data.n} + {recipe.data.held_out} pictures")
     pictures = _Pictures.render(recipe.data, recipe.data.n, recipe.data.seed)
     held_out = _Pictures.render(recipe.data, recipe.data.held_out, recipe.data.seed + 1)
     torch.manual_seed(recipe.schedule.seed)
     objective = {"supervised": _supervised, "masked": _masked, "contrastive": _contrastive}
-    return objective[recipe.objective](recipe, pictures, held_out, log)
+    return objective[recipe.objective](recipe, pictures, held_out, log, checkpoint)
 
 
-def _on_speech(recipe: Recipe, log: Log):
+def _on_speech(recipe: Recipe, log: Log, checkpoint: Path | None):
     """Without labels; scores are those of probes, and of the same probes on a random twin."""
     heard, unheard = speech.Clips.heard(recipe.data), speech.Clips.unheard(recipe.data)
     log(f"{recipe.name}: {len(heard)} + {len(unheard)} clips")
     torch.manual_seed(recipe.schedule.seed)
     objective = {"contrastive_speech": speech.contrastive, "clustered_speech": speech.clustered}
-    model = objective[recipe.objective](recipe, heard, log)
+    model = objective[recipe.objective](recipe, heard, log, checkpoint)
     scores = speech.probe_scores(model, unheard)
     torch.manual_seed(recipe.schedule.seed + 1)
     twin = speech.probe_scores(type(model)(model.config).eval(), unheard)
@@ -90,7 +115,13 @@ class _Pictures:
     def render(cls, data: TrainingData, n: int, seed: int) -> _Pictures:
         world = world_named(data.world)
         factors = world.sample(n, seed)
-        return cls(world.render(factors, data.size, seed), factors, world)
+        look = Look(data.seen or data.size)
+        images = np.empty((n, look.size, look.size, 3), dtype=np.uint8)
+        for start in range(0, n, _RENDERED):
+            part = world.render(factors.iloc[start : start + _RENDERED], data.size, seed)
+            for i, pixels in enumerate(part, start):
+                images[i] = look.resized(Image.fromarray(pixels))
+        return cls(images, factors, world)
 
     def classes(self, family: str) -> np.ndarray:
         """Class number of every picture in a factor family; -1 where that does not apply."""
@@ -107,7 +138,7 @@ def _build(architecture: dict, model_class: str, **extra):
     return getattr(transformers, model_class)(config)
 
 
-def _supervised(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log):
+def _supervised(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log, checkpoint):
     """Classify the object, by cross-entropy."""
     names = dict(enumerate(pictures.world.families["object"]))
     model_class = recipe.architecture["config"].replace("Config", "ForImageClassification")
@@ -119,14 +150,14 @@ def _supervised(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: L
         logits = model(pixel_values=pictures.look.shifted(pictures.images[rows], draw)).logits
         return torch.nn.functional.cross_entropy(logits, targets[rows])
 
-    fit(model, loss_of, len(pictures.images), recipe.schedule, log)
+    fit(model, loss_of, len(pictures.images), recipe.schedule, log, checkpoint=checkpoint)
     accuracy = evaluate.classification_accuracy(
         model, held_out.look, held_out.images, held_out.classes("object")
     )
     return model, None, {"object_accuracy": accuracy}
 
 
-def _masked(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log):
+def _masked(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log, checkpoint):
     """Reconstruct hidden patches (masked autoencoding).
 
     Scores: the loss on held-out pictures (of patches of variance 1: the share that is not
@@ -141,7 +172,7 @@ def _masked(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log):
         noise = torch.rand(len(rows), patches, generator=draw)
         return model(pixel_values=pixels, noise=noise).loss
 
-    fit(model, loss_of, len(pictures.images), recipe.schedule, log)
+    fit(model, loss_of, len(pictures.images), recipe.schedule, log, checkpoint=checkpoint)
     draw = torch.Generator().manual_seed(recipe.schedule.seed)
     with torch.inference_mode():
         rows = np.arange(len(held_out.images))
@@ -177,7 +208,7 @@ def _unmasked(model):
     return features
 
 
-def _contrastive(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log):
+def _contrastive(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log, checkpoint):
     """Match pictures with their captions (CLIP's symmetric contrastive loss)."""
     tokenizer = caption_tokenizer(
         _words(pictures), recipe.architecture["text_config"]["max_position_embeddings"]
@@ -198,7 +229,7 @@ def _contrastive(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: 
         pixels = pictures.look.shifted(pictures.images[rows], draw)
         return model(pixel_values=pixels, **tokenize(tokenizer, captions), return_loss=True).loss
 
-    fit(model, loss_of, len(pictures.images), recipe.schedule, log)
+    fit(model, loss_of, len(pictures.images), recipe.schedule, log, checkpoint=checkpoint)
     return model, tokenizer, _clip_scores(model, tokenizer, held_out)
 
 
@@ -246,7 +277,7 @@ def _save(
         data = {"data": asdict(recipe.data)}
         held_out = {"speakers": recipe.data.held_out_speakers, "seed": recipe.data.seed + 1}
     else:
-        (look or Look(recipe.data.size)).write(directory)
+        (look or Look(recipe.data.seen or recipe.data.size)).write(directory)
         data = {"pictures": recipe.data.n}
         held_out = {"pictures": recipe.data.held_out, "seed": recipe.data.seed + 1}
     if tokenizer is not None:

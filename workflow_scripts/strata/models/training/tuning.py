@@ -292,7 +292,7 @@ def train_classifier(
     """Train a classifier in place on the rows of the train split, by cross-entropy.
 
     `targets` holds the class number of every sample; `around(wanted, draw)` is a context in which
-    each step's forward pass runs; `checkpoint` as in `strata.models.training.loop.Watch`.
+    each step's forward pass runs; `checkpoint` as in `strata.models.training.loop.fit`.
     """
     train = rows["train"]
     steps = max(1, len(train) // training.batch_size)
@@ -318,12 +318,12 @@ def train_classifier(
 
     watch = None
     if training.patience is not None:
-        watch = Watch(
-            lambda: float(answers("validation").mean()), steps, training.patience, checkpoint
-        )
+        watch = Watch(lambda: float(answers("validation").mean()), steps, training.patience)
     fast = training.head_factor != 1
     head = {"head": head_parameters(model), "head_factor": training.head_factor} if fast else {}
     with inputs.feeding(model):
-        history = fit(model, loss_of, len(train), schedule, log, watch=watch, **head)
+        history = fit(
+            model, loss_of, len(train), schedule, log, watch=watch, checkpoint=checkpoint, **head
+        )
         found = {split: answers(split) for split in rows if split != "train"}
     return Trained(found, history, schedule)
