@@ -5,6 +5,7 @@
 # results/activations/{dataset}/{model}/  every layer of one forward pass, memory-mapped
 # results/embeddings/                     CLIP's view of the pictures and of the concepts
 # results/measures/{study}/{measure}/     tidy tables, one schema
+# results/claims/                         what the papers claim: cases.csv, verdicts.csv
 # results/figures/                        {name}.pdf, .svg and the .csv that is drawn
 # results/paper/strata.pdf                the paper
 # results/logs/                           one log per job
@@ -31,6 +32,7 @@ include: "rules/convexity.smk"
 include: "rules/alignment.smk"
 include: "rules/pruning.smk"
 include: "rules/figures.smk"
+include: "rules/claims.smk"
 include: "rules/paper.smk"
 
 

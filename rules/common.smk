@@ -12,6 +12,7 @@ SCRIPTS = Path(workflow.basedir) / "workflow_scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from strata import StrataError
+from strata.claims.reading import read_claims
 from strata.config import prepare_config
 from strata.figures import catalogue
 from strata.models.inference import has_gpu
@@ -20,6 +21,7 @@ from strata.sources import Sources, pinned, share_path
 share_path(SCRIPTS)
 try:
     prepare_config(config, workflow.basedir)
+    read_claims(config["claims"])
 except StrataError as error:
     raise WorkflowError(str(error))
 

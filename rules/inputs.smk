@@ -133,6 +133,26 @@ def finetuning_of(wildcards):
     return config["models"][wildcards.model]["finetune"]
 
 
+def tuning_recipe(model):
+    """All that decides what a fine-tuned model becomes, beside its base and the code."""
+    finetune = config["models"][model]["finetune"]
+    dataset = config["datasets"][finetune["dataset"]]
+    return {"finetune": finetune, "dataset": dataset, "seed": config["seed"]}
+
+
+def ships_as_configured(model):
+    """Whether an adapter of that name ships, and was learned as the configuration says."""
+    card = Path(config["zoo_directory"]) / model / "card.json"
+    if config["zoo"] != "bundled" or not card.is_file():
+        return False
+    return json.loads(card.read_text()).get("recipe") == tuning_recipe(model)
+
+
+def adapter_files(wildcards):
+    folder = Path(config["zoo_directory"]) / wildcards.model
+    return [str(path) for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
 # --- activations -------------------------------------------------------------------------------
 
 
@@ -347,6 +367,28 @@ def pictures_of(wildcards):
     study = study_of(wildcards)
     names = study.get("probing") or [study["dataset"]]
     return [f"results/data/{name}/manifest.parquet" for name in names]
+
+
+# --- claims ------------------------------------------------------------------------------------
+
+
+def tables_by_claim(wildcards):
+    """Tables that decide a claim in a study: {"claim/study": files}."""
+    found = {}
+    for claim in read_claims(config["claims"]):
+        for name in config["run"]:
+            study = config["studies"][name]
+            if study["kind"] in claim.kinds and catalogue.measured(
+                study, claim.measure
+            ):
+                found[f"{claim.name}/{name}"] = tables_of(name, claim.measure)
+    return found
+
+
+def claimed_tables(wildcards):
+    """Every table that decides a claim."""
+    tables = tables_by_claim(wildcards).values()
+    return list(dict.fromkeys(file for files in tables for file in files))
 
 
 # --- paper -------------------------------------------------------------------------------------

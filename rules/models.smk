@@ -16,7 +16,9 @@ TWINS = [
     for n in names_of_kind("models", weights="random")
     if "base" in config["models"][n]
 ]
-FINETUNED = [name for name, entry in config["models"].items() if "finetune" in entry]
+TUNED = [name for name, entry in config["models"].items() if "finetune" in entry]
+SHIPPED = [name for name in TUNED if ships_as_configured(name)]
+FINETUNED = [name for name in TUNED if name not in SHIPPED]
 TRAINING_KEYS = (
     "epochs",
     "batch_size",
@@ -27,9 +29,18 @@ TRAINING_KEYS = (
     "head_factor",
     "overrides",
 )
+TUNING_OPTIONS = (
+    "splits",
+    "apart",
+    "at_least",
+    "interpolate",
+    "frozen",
+    "adapter_rank",
+    "seed",
+)
 ARRAYS = names_of_kind("models", source="arrays")  # activations without a network
 NETWORKS = [n for n in config["models"] if n not in ARRAYS]
-FETCHED = [n for n in NETWORKS if n not in {*ZOO, *TWINS, *FINETUNED}]
+FETCHED = [n for n in NETWORKS if n not in {*ZOO, *TWINS, *TUNED}]
 
 
 rule fetch_model:
@@ -51,6 +62,27 @@ rule fetch_model:
         mirror=MIRROR,
     script:
         "../workflow_scripts/models/fetch_model.py"
+
+
+rule bundled_adapter:
+    input:
+        base=model_files(base_of),
+        parts=adapter_files,
+    output:
+        card="results/models/{model}/card.json",
+        weights="results/models/{model}/model.safetensors",
+    log:
+        "results/logs/models/{model}.log",
+    wildcard_constraints:
+        model=one_of(SHIPPED),
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        **needs("bundled_adapter"),
+    params:
+        code=code("models/merge_adapter.py", "torch"),
+    script:
+        "../workflow_scripts/models/merge_adapter.py"
 
 
 if config["zoo"] == "bundled":
@@ -154,10 +186,10 @@ rule finetune:
             **{
                 key: value
                 for key, value in finetuning_of(wildcards).items()
-                if key
-                in ("splits", "apart", "at_least", "interpolate", "frozen", "seed")
+                if key in TUNING_OPTIONS
             },
             "context": context_of(wildcards.model),
+            "recipe": tuning_recipe(wildcards.model),
         },
         device=config["device"],
         precision=config["precision"],

@@ -18,6 +18,7 @@ rule write_numbers:
         measures=measures_in_paper,
         cards=cards_in_paper,
         datasets=datasets_in_paper,
+        verdicts=rules.decide_claims.output.verdicts,
     output:
         numbers="results/paper/generated/numbers.tex",
         studies="results/paper/generated/studies.tex",

@@ -21,6 +21,7 @@ STAGES = (
     "alignment",
     "pruning",
     "figures",
+    "claims",
     "paper",
 )
 SHARED = (

@@ -6,6 +6,8 @@ with job(snakemake):
     import json
     from pathlib import Path
 
+    import pandas as pd
+
     from strata import paper
     from strata.data.words import read_concepts
     from strata.figures.models import describe_models
@@ -38,6 +40,9 @@ with job(snakemake):
     values |= paper.card_values(cards)
     values |= paper.data_values(infos)
     values["StrataSeed"] = params.seed
+    verdicts = pd.read_csv(snakemake.input.verdicts)
+    values |= paper.claim_values(verdicts)
+    tables.append(f"\\newcommand{{\\TableClaims}}{{{paper.claims_table(verdicts)}}}\n")
     own = [study["title"] for name, study in params.studies.items() if name not in params.written]
     if own:
         values["StrataOwnStudies"] = paper.Verbatim(paper.listed(own))

@@ -273,7 +273,8 @@ def check_published_study(where: str, study: Mapping, config: Mapping) -> None:
 def _check_comparisons(where: str, study: Mapping) -> None:
     compared = study.get("comparisons", {})
     pairs = [compared.get("controls", {}), *compared.get("finetuned", {}).values()]
-    named = [*compared.get("pretraining", []), *compared.get("convnets", [])]
+    lists = ("pretraining", "convnets", "objectives")
+    named = [model for key in lists for model in compared.get(key, [])]
     named += [model for pair in pairs for both in pair.items() for model in both]
     for model in named:
         check_known(model, study["models"], f"{where}: comparisons", "model of the study")

@@ -1,6 +1,7 @@
 """The paper as LaTeX, written from the measures: its numbers, tables and sections."""
 
 from strata.paper.cards import card_values, cards_table
+from strata.paper.claims import claim_values, claims_table
 from strata.paper.concepts import method_values
 from strata.paper.data import data_values, skipped_text
 from strata.paper.latex import Verbatim, latex_error, macro_name, macros
@@ -13,6 +14,8 @@ __all__ = [
     "appendix",
     "card_values",
     "cards_table",
+    "claim_values",
+    "claims_table",
     "data_values",
     "latex_error",
     "listed",

@@ -16,6 +16,8 @@ from strata.errors import StrataError
 from strata.models.cards import write_card
 from strata.models.inference import pick_device
 from strata.models.layers import encoder_of, find_layers
+from strata.models.locked import checksum
+from strata.models.training.adapters import BASE, adapted, save_adapter
 from strata.models.training.interpolation import interpolated
 from strata.models.training.tuning import Training, classifier, inputs_of, train_classifier
 
@@ -33,6 +35,8 @@ def finetune(
     split_seed: int = 0,
     interpolate: bool = False,
     frozen: bool = False,
+    adapter_rank: int | None = None,
+    recipe: Mapping | None = None,
     context: str | None = None,
     seed: int = 0,
     device: str = "cpu",
@@ -46,15 +50,18 @@ def finetune(
     architecture (`strata.models.training.tuning.classifier`). With `interpolate` it is trained on
     points between pictures of the same class, behind a layer drawn at every step
     (`strata.models.training.interpolation`): a direct objective for convex classes. With `frozen`
-    only the head learns, and the encoder stays what it was: a linear probe. `context` is what
-    an encoder trained on clips of one length sees (`strata.models.front_ends`).
+    only the head learns, and the encoder stays what it was: a linear probe. With `adapter_rank`
+    low-rank adapters learn instead of the encoder (`strata.models.training.adapters`), and lie in
+    `directory` beside the network that they are merged into. `context` is what an encoder trained
+    on clips of one length sees (`strata.models.front_ends`). `recipe` goes to the card as it is.
 
     Raises
     ------
     StrataError
         As `strata.data.splits.task_rows`; no classifier can be made of the model; `interpolate`
         for an encoder that reads clips of different lengths one after the other, or together with
-        `frozen`; or `frozen` for an encoder whose batch norms learn without gradients.
+        `frozen`; `frozen` together with `adapter_rank`, or for an encoder whose batch norms learn
+        without gradients.
     """
     source, directory, device = Path(source), Path(directory), pick_device(device)
     name, labels = dataset.info["name"], dataset.manifest
@@ -65,7 +72,8 @@ def finetune(
     model = classifier(source, classes, training.overrides)
     inputs = inputs_of(source, dataset, model, device, context)
     if frozen:
-        _freeze(model, source.name, interpolate)
+        _freeze(model, source.name, interpolate, adapter_rank)
+    adapter = adapted(model, adapter_rank) if adapter_rank else None
     model.to(device)
     one_pass = len(inputs.passes(rows["train"])) == 1
     around = _interpolating(model, source.name, one_pass) if interpolate else None
@@ -74,7 +82,7 @@ def finetune(
     log(f"accuracy on the test split {accuracy:.3f}")
     samples = {"image": "pictures", "audio": "sounds"}[dataset.modality]
     card = {
-        "objective": "linear probe" if frozen else _objective(interpolate),
+        "objective": _objective(frozen, interpolate, adapter_rank),
         "base": source.name,
         "dataset": name,
         "target": target,
@@ -83,6 +91,12 @@ def finetune(
         "training": asdict(trained.schedule) | {samples: len(rows["train"])},
         "held_out": {samples: len(rows["test"])},
     }
+    if recipe is not None:
+        card["recipe"] = dict(recipe)
+    if adapter is not None:
+        card[BASE] = checksum(source)
+        save_adapter(adapter, source, directory)
+        model = adapter.merge_and_unload()
     return _save(model, source, directory, card)
 
 
@@ -97,14 +111,20 @@ def _interpolating(model, name: str, one_pass: bool) -> Callable:
     return lambda wanted, draw: interpolated(layers, wanted, draw)
 
 
-def _objective(interpolate: bool) -> str:
-    return "fine-tuned, interpolating" if interpolate else "fine-tuned"
+def _objective(frozen: bool, interpolate: bool, adapter_rank: int | None) -> str:
+    if frozen:
+        return "linear probe"
+    words = ["fine-tuned"]
+    words += ["interpolating"] if interpolate else []
+    words += [f"adapters of rank {adapter_rank}"] if adapter_rank else []
+    return ", ".join(words)
 
 
-def _freeze(model, name: str, interpolate: bool) -> None:
+def _freeze(model, name: str, interpolate: bool, adapter_rank: int | None) -> None:
     encoder = encoder_of(model)
-    if interpolate:
-        raise StrataError(f"{name}: interpolate trains layers, which frozen keeps as they are")
+    if interpolate or adapter_rank:
+        key = "interpolate" if interpolate else "adapter_rank"
+        raise StrataError(f"{name}: {key} trains layers, which frozen keeps as they are")
     if any(isinstance(module, _BatchNorm) for module in encoder.modules()):
         raise StrataError(
             f"{name}: frozen is for encoders without batch norms, which change without gradients"

@@ -1,0 +1,43 @@
+"""The claims and their verdicts, for the paper."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from strata.paper.latex import Verbatim, escape, macro_name, table_of
+
+_VERDICTS = ("supported", "refuted", "undecided", "not tested")
+
+
+def claim_values(verdicts: pd.DataFrame) -> dict[str, object]:
+    """Macros: how many verdicts there are of each kind, and of how many claims."""
+    values: dict[str, object] = {"ClaimsAll": verdicts["claim"].nunique()}
+    for verdict in _VERDICTS:
+        values[macro_name("claims", verdict)] = int((verdicts["verdict"] == verdict).sum())
+    return values
+
+
+def claims_table(verdicts: pd.DataFrame) -> str:
+    """What each claim says, the effect of the case that decides it in each study, and the verdict."""
+    body = []
+    for source, part in verdicts.groupby("source", sort=False):
+        body.append([f"\\multicolumn{{6}}{{l}}{{\\emph{{{escape(source)}}}}}"])
+        for row in part.itertuples():
+            if pd.isna(row.study):
+                body.append([escape(row.says), "--", "", "", "", row.verdict])
+                continue
+            where = f"{escape(row.study)}: {escape(str(row.case))}"
+            many = f"{row.n_supported:.0f}/{row.n_refuted:.0f}/{row.n_cases:.0f}"
+            effect = f"{_short(row.value)} [{_short(row.low)}, {_short(row.high)}]"
+            body.append(
+                [escape(row.says), where, effect, _short(row.detectable), many, row.verdict]
+            )
+    header = ["claim", "study: case", "effect", "detectable", "for/against/of", "verdict"]
+    return Verbatim(table_of(header, body, r"p{52mm}>{\raggedright}p{40mm}rrrl"))
+
+
+def _short(value: float) -> str:
+    if pd.isna(value):
+        return "--"
+    shown = f"{value:.0f}" if abs(value) >= 10 else f"{value:.2f}"
+    return shown.replace("-", "$-$")
