@@ -137,7 +137,13 @@ def tuning_recipe(model):
     """All that decides what a fine-tuned model becomes, beside its base and the code."""
     finetune = config["models"][model]["finetune"]
     dataset = config["datasets"][finetune["dataset"]]
-    return {"finetune": finetune, "dataset": dataset, "seed": config["seed"]}
+    size = config["models"][model].get("size")
+    return {
+        "finetune": finetune,
+        "dataset": dataset,
+        "size": size,
+        "seed": config["seed"],
+    }
 
 
 def ships_as_configured(model):

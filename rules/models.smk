@@ -189,6 +189,7 @@ rule finetune:
                 if key in TUNING_OPTIONS
             },
             "context": context_of(wildcards.model),
+            **shown_as(wildcards.model),
             "recipe": tuning_recipe(wildcards.model),
         },
         device=config["device"],

@@ -2,19 +2,23 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.numpy import load_file
 from test_frozen import pictures, probe, saved, transformers, vit  # noqa: F401 - a fixture
 
 from strata import StrataError
 from strata.data.splits import task_rows
+from strata.models.encoder import load_encoder
 from strata.models.training.adapters import merge_adapter
 from strata.models.training.pictures import Look
 from strata.models.training.tuning import PictureInputs, right_answers
 
+ROOT = Path(__file__).parents[2]
 KEPT = ("card.json", "preprocessor_config.json")
 
 
@@ -82,3 +86,20 @@ def test_frozen_layers_take_no_adapter(pictures, tmp_path):  # noqa: F811
     Look(16).write(source)
     with pytest.raises(StrataError, match="vit: adapter_rank trains layers"):
         probe(source, pictures, tmp_path / "x", frozen=True, adapter_rank=2)
+
+
+def test_pictures_are_made_as_the_model_is_read(pictures):  # noqa: F811
+    source = ROOT / "resources/networks/dinov2-small"
+    assert PictureInputs(source, pictures).look.size == 224
+    seen = PictureInputs(source, pictures, look=Look.reading(source, "whole", 112))
+    assert seen([0, 1])["pixel_values"].shape == (2, 3, 112, 112)
+    draw = np.random.default_rng(0)
+    picture = Image.fromarray(draw.integers(0, 255, (90, 130, 3), dtype=np.uint8))
+    for preprocess in ("whole", "imagenet"):
+        encoder = load_encoder(source, device="cpu", preprocess=preprocess, size=56)
+        look = Look.reading(source, preprocess, 56)
+        found, wanted = (
+            look.tensor(look.resized(picture)[None])[0],
+            encoder.preprocess([picture])[0],
+        )
+        assert (found - wanted).abs().mean() < (0.02 if preprocess == "imagenet" else 0.5)

@@ -13,8 +13,8 @@ def models_of(study: Mapping, selection: str) -> list[str]:
     pretraining, convnets, pretrained (both), with_twins (each pretrained, and its random twin where
     it has one), with_first_twin (each pretrained, and the twin of the first), twinned (the
     pretrained that have one), random (the twins alone), finetuned (those with a version fine-tuned
-    on every task, and these versions), tuned (the fine-tuned alone), heads (the classifiers of the
-    Euclidean measure) or every.
+    on every task, and these versions), first_finetuned (the first of them with its versions), tuned
+    (the fine-tuned alone), heads (the classifiers of the Euclidean measure) or every.
     """
     compared = study.get("comparisons", {})
     pretrained = [*compared.get("pretraining", []), *compared.get("convnets", [])]
@@ -37,8 +37,9 @@ def models_of(study: Mapping, selection: str) -> list[str]:
     tasks = compared.get("finetuned", {}).values()
     if selection == "tuned":
         return [tuned for pairs in tasks for tuned in pairs.values()]
-    if selection == "finetuned":
+    if selection in ("finetuned", "first_finetuned"):
         bases = [model for model in pretrained if tasks and all(model in pairs for pairs in tasks)]
+        bases = bases[:1] if selection == "first_finetuned" else bases
         return [*bases, *(pairs[base] for pairs in tasks for base in bases)]
     return list(compared.get(selection, []))
 

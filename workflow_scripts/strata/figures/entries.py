@@ -133,6 +133,14 @@ FIGURES = {
         "category of its label by each similarity function.",
         needs=("vocabulary",),
     ),
+    "passage_finetuned": Entry(
+        "scoreboard",
+        "scoreboard.passage",
+        "first_finetuned",
+        "Before and after fine-tuning: share of neurons by the category of the planted factor that "
+        "each tells best (first row), and by the category of its label by each function.",
+        needs=("vocabulary",),
+    ),
     "truth_counts": Entry(
         "scoreboard",
         "scoreboard.concepts_by_truth",

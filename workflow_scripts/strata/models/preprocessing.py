@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PREPROCESSING = ("own", "imagenet", "whole")
 IMAGENET_SIZE = 224  # pixels, in "From Colors to Classes" for all networks
-_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def image_processor(directory: Path) -> Callable[[list], torch.Tensor]:
@@ -76,6 +76,6 @@ def _imagenet_transform(size: int, crop: bool):
         [
             *(shaped if crop else [transforms.Resize((size, size))]),
             transforms.ToTensor(),
-            transforms.Normalize(_IMAGENET_MEAN, _IMAGENET_STD),
+            transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD),
         ]
     )

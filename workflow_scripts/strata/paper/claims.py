@@ -18,7 +18,7 @@ def claim_values(verdicts: pd.DataFrame) -> dict[str, object]:
 
 
 def claims_table(verdicts: pd.DataFrame) -> str:
-    """What each claim says, the effect of the case that decides it in each study, and the verdict."""
+    """What each claim says, the effect of the case that decides it in each study, the verdict."""
     body = []
     for source, part in verdicts.groupby("source", sort=False):
         body.append([f"\\multicolumn{{6}}{{l}}{{\\emph{{{escape(source)}}}}}"])

@@ -19,7 +19,8 @@ from strata.models.layers import encoder_of, find_layers
 from strata.models.locked import checksum
 from strata.models.training.adapters import BASE, adapted, save_adapter
 from strata.models.training.interpolation import interpolated
-from strata.models.training.tuning import Training, classifier, inputs_of, train_classifier
+from strata.models.training.pictures import Look
+from strata.models.training.tuning import Trained, Training, classifier, inputs_of, train_classifier
 
 
 def finetune(
@@ -38,6 +39,8 @@ def finetune(
     adapter_rank: int | None = None,
     recipe: Mapping | None = None,
     context: str | None = None,
+    preprocess: str = "own",
+    size: int | None = None,
     seed: int = 0,
     device: str = "cpu",
     log: Callable[[str], None] = print,
@@ -53,7 +56,8 @@ def finetune(
     only the head learns, and the encoder stays what it was: a linear probe. With `adapter_rank`
     low-rank adapters learn instead of the encoder (`strata.models.training.adapters`), and lie in
     `directory` beside the network that they are merged into. `context` is what an encoder trained
-    on clips of one length sees (`strata.models.front_ends`). `recipe` goes to the card as it is.
+    on clips of one length sees (`strata.models.front_ends`); pictures are made as the model is read
+    with `preprocess` and `size` (`strata.models.encoder`). `recipe` goes to the card as it is.
 
     Raises
     ------
@@ -70,7 +74,8 @@ def finetune(
     classes, targets = Task(target, rows).targets(labels[target])
     torch.manual_seed(seed)
     model = classifier(source, classes, training.overrides)
-    inputs = inputs_of(source, dataset, model, device, context)
+    look = Look.reading(source, preprocess, size) if dataset.modality == "image" else None
+    inputs = inputs_of(source, dataset, model, device, context, look=look)
     if frozen:
         _freeze(model, source.name, interpolate, adapter_rank)
     adapter = adapted(model, adapter_rank) if adapter_rank else None
@@ -78,18 +83,12 @@ def finetune(
     one_pass = len(inputs.passes(rows["train"])) == 1
     around = _interpolating(model, source.name, one_pass) if interpolate else None
     trained = train_classifier(model, inputs, rows, targets, training, seed, around=around, log=log)
-    accuracy = trained.accuracy["test"]
-    log(f"accuracy on the test split {accuracy:.3f}")
-    samples = {"image": "pictures", "audio": "sounds"}[dataset.modality]
-    card = {
+    log(f"accuracy on the test split {trained.accuracy['test']:.3f}")
+    card = _told(dataset, rows, trained) | {
         "objective": _objective(frozen, interpolate, adapter_rank),
         "base": source.name,
-        "dataset": name,
         "target": target,
         "classes": classes,
-        "scores": {"test_accuracy": round(accuracy, 4)},
-        "training": asdict(trained.schedule) | {samples: len(rows["train"])},
-        "held_out": {samples: len(rows["test"])},
     }
     if recipe is not None:
         card["recipe"] = dict(recipe)
@@ -109,6 +108,17 @@ def _interpolating(model, name: str, one_pass: bool) -> Callable:
         )
     layers = list(find_layers(model).values())
     return lambda wanted, draw: interpolated(layers, wanted, draw)
+
+
+def _told(dataset: Dataset, rows: Mapping, trained: Trained) -> dict:
+    """What a card says of the data and the training."""
+    samples = {"image": "pictures", "audio": "sounds"}[dataset.modality]
+    return {
+        "dataset": dataset.info["name"],
+        "scores": {"test_accuracy": round(trained.accuracy["test"], 4)},
+        "training": asdict(trained.schedule) | {samples: len(rows["train"])},
+        "held_out": {samples: len(rows["test"])},
+    }
 
 
 def _objective(frozen: bool, interpolate: bool, adapter_rank: int | None) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from strata.data.manifest import Dataset
+from strata.models.preprocessing import IMAGENET_MEAN, IMAGENET_SIZE, IMAGENET_STD
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Look:
-    """How a model wants its pictures: side length in pixels, mean and deviation per channel."""
+    """How a model wants its pictures: side length in pixels, mean and deviation per channel, and
+    whether the middle is cut out (of 256/224 of the side) or the whole made a square."""
 
     size: int
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    crop: bool = False
 
     @classmethod
     def of(cls, directory: Path) -> Look:
@@ -31,6 +34,14 @@ class Look:
         size = processor.get("crop_size") or processor["size"]
         side = size if isinstance(size, int) else size.get("height") or size["shortest_edge"]
         return cls(side, tuple(processor["image_mean"]), tuple(processor["image_std"]))
+
+    @classmethod
+    def reading(cls, directory: Path, preprocess: str, size: int | None) -> Look:
+        """As the model is read with `preprocess` and `size` (`strata.models.encoder`)."""
+        if preprocess == "own":
+            return cls.of(directory)
+        mean, std = IMAGENET_MEAN, IMAGENET_STD
+        return cls(size or IMAGENET_SIZE, mean, std, crop=preprocess == "imagenet")
 
     def write(self, directory: Path) -> None:
         """The preprocessor file that transformers' AutoImageProcessor reads."""
@@ -57,6 +68,13 @@ class Look:
         from PIL.Image import Resampling
 
         square = (self.size, self.size)
+        if self.crop:
+            side = round(self.size * 256 / 224)
+            scale = side / min(picture.size)
+            wide, high = (max(side, int(edge * scale)) for edge in picture.size)
+            left, top = round((wide - self.size) / 2), round((high - self.size) / 2)
+            picture = picture.resize((wide, high), Resampling.BILINEAR)
+            return np.asarray(picture.crop((left, top, left + self.size, top + self.size)))
         if picture.size != square:
             picture = picture.resize(square, Resampling.BICUBIC)
         return np.asarray(picture)

@@ -36,10 +36,13 @@ class PictureInputs:
     """All pictures of a data set as an image classifier's arguments.
 
     `inputs(rows, draw)` with a generator moves them a little; without one they are as they are.
+    Without a `look` they are as the model's preprocessor says.
     """
 
-    def __init__(self, source: Path, dataset: Dataset, device: str = "cpu"):
-        self.look, self.device = Look.of(source), device
+    def __init__(
+        self, source: Path, dataset: Dataset, device: str = "cpu", look: Look | None = None
+    ):
+        self.look, self.device = look or Look.of(source), device
         self.pictures = self.look.load(dataset)
 
     def __call__(self, rows: np.ndarray, draw: torch.Generator | None = None) -> dict:
@@ -109,14 +112,15 @@ def inputs_of(
     device: str = "cpu",
     context: str | None = None,
     read: Inputs | None = None,
+    look: Look | None = None,
 ) -> Inputs:
     """The inputs that suit a classifier made from `source`; `read` are those of another classifier
-    made from it, for the same data set and context, and what they hold is shared. With the context
-    "clip" a network of sounds that was trained on clips of one length is changed to take any
-    (`strata.models.front_ends`)."""
+    made from it, for the same data set and context, and what they hold is shared. Pictures are made
+    as `look` says, else in the model's own way. With the context "clip" a network of sounds that
+    was trained on clips of one length is changed to take any (`strata.models.front_ends`)."""
     if family_of(model.config) is not None:
         return SoundInputs(source, dataset, model, device, context, read)
-    return read or PictureInputs(source, dataset, device)
+    return read or PictureInputs(source, dataset, device, look)
 
 
 def raw_example(
