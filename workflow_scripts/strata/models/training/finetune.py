@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -20,7 +21,14 @@ from strata.models.locked import checksum
 from strata.models.training.adapters import BASE, adapted, save_adapter
 from strata.models.training.interpolation import interpolated
 from strata.models.training.pictures import Look
-from strata.models.training.tuning import Trained, Training, classifier, inputs_of, train_classifier
+from strata.models.training.tuning import (
+    Inputs,
+    Trained,
+    Training,
+    classifier,
+    inputs_of,
+    train_classifier,
+)
 
 
 def finetune(
@@ -47,17 +55,15 @@ def finetune(
 ) -> dict:
     """Fine-tune the model in `source` to predict the column `target`.
 
-    Trained on the `train` split (`strata.data.splits.task_rows` says how `splits`, `apart`,
-    `at_least` and `split_seed` make it); the accuracy on the returned card is measured on its
-    `test` split. The result in `directory` is a transformers classifier of the source's
-    architecture (`strata.models.training.tuning.classifier`). With `interpolate` it is trained on
-    points between pictures of the same class, behind a layer drawn at every step
-    (`strata.models.training.interpolation`): a direct objective for convex classes. With `frozen`
-    only the head learns, and the encoder stays what it was: a linear probe. With `adapter_rank`
-    low-rank adapters learn instead of the encoder (`strata.models.training.adapters`), and lie in
-    `directory` beside the network that they are merged into. `context` is what an encoder trained
-    on clips of one length sees (`strata.models.front_ends`); pictures are made as the model is read
-    with `preprocess` and `size` (`strata.models.encoder`). `recipe` goes to the card as it is.
+    Trained on the `train` split (`strata.data.splits.task_rows` has `splits`, `apart`, `at_least`,
+    `split_seed`), scored on the `test` split. The result in `directory` is a transformers classifier
+    of the source's architecture. With `interpolate` it is trained on points between pictures of a
+    class, behind a layer drawn at every step (`strata.models.training.interpolation`): a direct
+    objective for convex classes. With `frozen` only the head learns: a linear probe. With
+    `adapter_rank` low-rank adapters learn instead of the encoder
+    (`strata.models.training.adapters`). `context` is what an encoder of sounds sees
+    (`strata.models.front_ends`); pictures are made as the model is read with `preprocess` and
+    `size` (`strata.models.encoder`). `recipe` goes to the returned card as it is.
 
     Raises
     ------
@@ -80,18 +86,12 @@ def finetune(
         _freeze(model, source.name, interpolate, adapter_rank)
     adapter = adapted(model, adapter_rank) if adapter_rank else None
     model.to(device)
-    one_pass = len(inputs.passes(rows["train"])) == 1
-    around = _interpolating(model, source.name, one_pass) if interpolate else None
+    around = _interpolating(model, source.name, inputs, rows["train"]) if interpolate else None
     trained = train_classifier(model, inputs, rows, targets, training, seed, around=around, log=log)
     log(f"accuracy on the test split {trained.accuracy['test']:.3f}")
-    card = _told(dataset, rows, trained) | {
-        "objective": _objective(frozen, interpolate, adapter_rank),
-        "base": source.name,
-        "target": target,
-        "classes": classes,
-    }
-    if recipe is not None:
-        card["recipe"] = dict(recipe)
+    objective = _objective(frozen, interpolate, adapter_rank)
+    card = _told(dataset, rows, trained) | {"objective": objective, "base": source.name}
+    card |= {"target": target, "classes": classes} | ({"recipe": dict(recipe)} if recipe else {})
     if adapter is not None:
         card[BASE] = checksum(source)
         save_adapter(adapter, source, directory)
@@ -99,9 +99,9 @@ def finetune(
     return _save(model, source, directory, card)
 
 
-def _interpolating(model, name: str, one_pass: bool) -> Callable:
+def _interpolating(model, name: str, inputs: Inputs, train: np.ndarray) -> Callable:
     """Training steps between samples of a class, behind a layer drawn at every step."""
-    if not one_pass:
+    if len(inputs.passes(train)) != 1:
         raise StrataError(
             f"{name}: interpolate needs a batch in one pass, the model reads clips of "
             "different lengths one after the other; make them equally long"
