@@ -133,17 +133,18 @@ def finetuning_of(wildcards):
     return config["models"][wildcards.model]["finetune"]
 
 
+def shown_as(model):
+    """How a model's pictures are made, where its entry says."""
+    entry = config["models"][model]
+    return {key: entry[key] for key in ("preprocess", "size") if key in entry}
+
+
 def tuning_recipe(model):
     """All that decides what a fine-tuned model becomes, beside its base and the code."""
     finetune = config["models"][model]["finetune"]
     dataset = config["datasets"][finetune["dataset"]]
-    size = config["models"][model].get("size")
-    return {
-        "finetune": finetune,
-        "dataset": dataset,
-        "size": size,
-        "seed": config["seed"],
-    }
+    told = {"finetune": finetune, "dataset": dataset, "seed": config["seed"]}
+    return told | shown_as(model)
 
 
 def ships_as_configured(model):

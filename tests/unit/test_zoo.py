@@ -12,6 +12,7 @@ from torch import nn
 from strata import StrataError
 from strata.data.microworld import vocabulary
 from strata.models.encoder import load_encoder
+from strata.models.locked import checksum
 from strata.models.training import read_recipe, train
 from strata.models.training.interpolation import interpolated, partners
 from strata.models.training.recipe import SpeechData
@@ -20,13 +21,21 @@ from strata.models.training.text import caption_tokenizer
 ZOO = Path(__file__).parents[2] / "resources" / "zoo"
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in ZOO.iterdir()))
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in ZOO.glob("*/recipe.yaml")))
 def test_a_shipped_model_has_learned_what_its_recipe_requires(name):
     card = json.loads((ZOO / name / "card.json").read_text())
     requires = read_recipe(ZOO / name / "recipe.yaml").requires
     assert requires
     for metric, least in requires.items():
         assert card["scores"][metric] >= least
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in ZOO.glob("*/adapter")))
+def test_a_shipped_adapter_belongs_to_a_shipped_network_and_knows_its_task(name):
+    card = json.loads((ZOO / name / "card.json").read_text())
+    assert card["adapts"] == checksum(ZOO.parent / "networks" / card["base"])
+    assert card["scores"]["test_accuracy"] > 3 / len(card["classes"])
+    assert card["recipe"]["finetune"]["target"] == card["target"]
 
 
 SPEECH = [name for name in ("micro-wav2vec2", "micro-hubert") if (ZOO / name).is_dir()]

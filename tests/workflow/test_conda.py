@@ -31,9 +31,9 @@ CONDA = ("--sdm", "conda", "--configfile", STUDIES, "given/downloads.yaml")
 FIGURES = ("named_specimen", "named_scores_timm", "named_neurons_timm", "named_counts")
 FIGURES += ("shaped_transforms", "shaped_relation", "cut_specimen", "cut_tradeoff")
 WANTED = [f"results/figures/{name}.pdf" for name in FIGURES]
-# Measures and cards of all studies; sounds that none of them uses; a model from a hub.
+# Measures and cards of all studies; sounds that none of them uses; models from a hub and adapted.
 WANTED += ["results/paper/generated/numbers.tex", "results/data/spoken/manifest.parquet"]
-WANTED += ["results/models/fetched/card.json"]
+WANTED += ["results/models/fetched/card.json", "results/models/dinov2-small-texture/card.json"]
 TRAINED = ("vit", "mae", "clip", "wav2vec2", "hubert")
 # What Snakemake needs to hand a script its job; nothing of ours imports any of it.
 SNAKEMAKE = {"snakemake", "snakemake_interface_common", "snakemake_interface_logger_plugins"}

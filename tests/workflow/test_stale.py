@@ -112,3 +112,14 @@ def test_new_removed_and_changed_files_of_a_users_folder_are_noticed(tmp_path):
 
     (photos / "class1/new.png").unlink()
     assert planned_again()
+
+
+def test_an_adapter_ships_and_is_learned_anew_where_it_was_learned_otherwise(workflow, tmp_path):
+    for name in ("object", "texture"):
+        card = f"results/models/dinov2-small-{name}/card.json"
+        assert {"bundled_adapter", "fetch_model"} == planned(workflow("--dry-run", card))
+    overlay = tmp_path / "longer.yaml"
+    overlay.write_text("models: {dinov2-small-texture: {finetune: {epochs: 4}}}\n")
+    rules = planned(workflow("--dry-run", card, "--configfile", str(overlay)))
+    assert "finetune" in rules and "bundled_adapter" not in rules
+    assert "finetune" in planned(workflow("--dry-run", card, "--config", "zoo=train"))

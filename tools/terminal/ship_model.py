@@ -3,6 +3,7 @@
 usage: ship_model.py results/models/NAME    -> resources/zoo/NAME
 
 A locked image tower is left out: it ships by itself and is put in again when the model is laid out.
+Of a network with an adapter the adapter ships alone, and is merged again.
 """
 
 import shutil
@@ -17,6 +18,11 @@ KEPT = ("*.json", "*.safetensors", "*.txt")
 
 def ship(trained: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    if (trained / "adapter").is_dir():
+        shutil.copytree(trained / "adapter", folder / "adapter", dirs_exist_ok=True)
+        for name in ("card.json", "preprocessor_config.json"):
+            shutil.copyfile(trained / name, folder / name)
+        return
     for file in (file for pattern in KEPT for file in trained.glob(pattern)):
         shutil.copyfile(file, folder / file.name)
     if '"image_tower"' in (folder / "card.json").read_text():

@@ -56,12 +56,12 @@ def finetune(
     """Fine-tune the model in `source` to predict the column `target`.
 
     Trained on the `train` split (`strata.data.splits.task_rows` has `splits`, `apart`, `at_least`,
-    `split_seed`), scored on the `test` split. The result in `directory` is a transformers classifier
-    of the source's architecture. With `interpolate` it is trained on points between pictures of a
-    class, behind a layer drawn at every step (`strata.models.training.interpolation`): a direct
-    objective for convex classes. With `frozen` only the head learns: a linear probe. With
-    `adapter_rank` low-rank adapters learn instead of the encoder
-    (`strata.models.training.adapters`). `context` is what an encoder of sounds sees
+    `split_seed`), scored on the `test` split. The result in `directory` is a transformers
+    classifier of the source's architecture. With `interpolate` it is trained on points between
+    pictures of a class, behind a layer drawn at every step
+    (`strata.models.training.interpolation`): a direct objective for convex classes. With `frozen`
+    only the head learns: a linear probe. With `adapter_rank` low-rank adapters learn instead of the
+    encoder (`strata.models.training.adapters`). `context` is what an encoder of sounds sees
     (`strata.models.front_ends`); pictures are made as the model is read with `preprocess` and
     `size` (`strata.models.encoder`). `recipe` goes to the returned card as it is.
 
