@@ -10,7 +10,8 @@ from strata.figures.entries import FIGURES
 def models_of(study: Mapping, selection: str) -> list[str]:
     """The models of a study's comparison.
 
-    pretraining, convnets, pretrained (both), with_twins (each pretrained, and its random twin where
+    pretraining, objectives, convnets, objectives_and_convnets (none without objectives), pretrained
+    (pretraining and convnets), with_twins (each pretrained, and its random twin where
     it has one), with_first_twin (each pretrained, and the twin of the first), twinned (the
     pretrained that have one), random (the twins alone), finetuned (those with a version fine-tuned
     on every task, and these versions), first_finetuned (the first of them with its versions), tuned
@@ -20,6 +21,9 @@ def models_of(study: Mapping, selection: str) -> list[str]:
     pretrained = [*compared.get("pretraining", []), *compared.get("convnets", [])]
     if selection == "pretrained":
         return pretrained
+    if selection == "objectives_and_convnets":
+        objectives = compared.get("objectives", [])
+        return [*objectives, *compared.get("convnets", [])] if objectives else []
     if selection == "with_twins":
         twins = compared.get("controls", {})
         return [n for model in pretrained for n in (model, twins.get(model)) if n]

@@ -133,6 +133,15 @@ FIGURES = {
         "category of its label by each similarity function.",
         needs=("vocabulary",),
     ),
+    "passage_objectives": Entry(
+        "scoreboard",
+        "scoreboard.passage",
+        "objectives_and_convnets",
+        "Networks of one shape that differ in their pretraining alone, and a residual network: "
+        "share of neurons by the category of the planted factor that each tells best (first row), "
+        "and by the category of its label by each function.",
+        needs=("vocabulary",),
+    ),
     "passage_finetuned": Entry(
         "scoreboard",
         "scoreboard.passage",
