@@ -116,6 +116,15 @@ def test_a_tuned_model_is_compared_with_its_base_and_models_with_each_other(tmp_
     assert found["verdict"] == "refuted"  # wholly within half a unit
 
 
+def test_the_main_family_is_the_studys_first(tmp_path):
+    rows = pd.concat(
+        [table(a=[(0.5, 0.1)]).assign(family="object"), table(a=[(-0.5, 0.1)]).assign(family="sky")]
+    )
+    (claim,) = claims(tmp_path, one=CLAIM | {"layer": "last", "main": "family"})
+    cases = cases_of(claim, "study", STUDY | {"families": ["object", "sky"]}, rows)
+    assert list(cases["verdict"]) == ["supported"] and len(cases) == 1
+
+
 def test_a_claim_that_no_study_can_decide_is_said_to_be_untested(tmp_path):
     cases, found = decided(tmp_path, table(a=[(0.1, 0.1)]), where={"metric": "other"})
     assert cases.empty and found["verdict"] == "not tested"

@@ -100,7 +100,10 @@ def _margins(claim: Claim, part: pd.DataFrame) -> pd.Series:
 
 
 def _chosen(claim: Claim, study: Mapping, table: pd.DataFrame) -> pd.DataFrame:
-    for column, wanted in claim.where.items():
+    where = dict(claim.where)
+    if claim.main:
+        where[claim.main] = study["families"][0]
+    for column, wanted in where.items():
         if column not in table:
             raise StrataError(
                 f"{claim.file}: {claim.name}: {claim.measure} has no column {column!r}; it has "

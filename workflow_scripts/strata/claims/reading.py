@@ -20,7 +20,8 @@ class Claim:
     """A claim and what decides it.
 
     `kinds` are the kinds of study that can decide it, `measure` the table, and `where` the rows by
-    values of columns. Of a table with layers either the row of one `layer` decides, or a
+    values of columns; `main` names the column that has to be the study's first family, what its
+    observers and tasks are about. Of a table with layers the row of one `layer` decides, or a
     comparison: the last layer less the first ("layers"), each pair of models in their last layers
     ("models"), or a fine-tuned model less its base in the last ("base"). It `expects` a value
     {above: x}, {below: x}, or {apart: x}: further than x from 0. Of several cases (models,
@@ -35,6 +36,7 @@ class Claim:
     where: Mapping[str, object]
     expects: Mapping[str, float]
     models: str | None = None
+    main: str | None = None
     layer: str | None = None
     compare: str | None = None
     cases: str = "all"
