@@ -21,6 +21,7 @@ from strata.figures.models import ModelStyle, display_name, family_name, finetun
 
 Styles = Mapping[str, ModelStyle]
 
+_COLUMNS = 4  # of panels about one model
 _DOTTED = (0, (1, 1.6))
 _PRETRAINED = ("#000000", "-", "o")
 _METHODS = {"before": ("before", "#000000", "-", "o")} | {
@@ -168,17 +169,21 @@ def _point_entries(styles: Styles) -> list[Line2D]:
 def _finetuned(
     table: pd.DataFrame, styles: Styles, metric: str, ylabel: str
 ) -> tuple[Figure, pd.DataFrame]:
-    """A row per family, a column per base model, a line per task and one for before."""
+    """A row per family, a column per base model, a line per task and one for before; of one base
+    model a panel per family."""
     rows = axes.select(table, styles, metric)
     groups = finetuned_groups(styles)
     if not groups:
         raise StrataError("no model has all its fine-tuned versions: nothing to compare")
     bases, families = list(groups[""]), list(dict.fromkeys(rows["family"]))
     looks = dict(zip(groups, (_PRETRAINED, *TASK_LOOKS), strict=False))
-    figure, panels, columns = _grid(len(bases) * len(families), len(bases), 1.3, "row")
+    alone = len(bases) == 1 < len(families)
+    shape = (_COLUMNS, 1.4, True) if alone else (len(bases), 1.3, "row")
+    figure, panels, columns = _grid(len(bases) * len(families), *shape)
     drawn = []
     for i, ax in enumerate(panels):
-        family, base = families[i // columns], bases[i % columns]
+        family = families[i // len(bases)]
+        base = bases[i % len(bases)]
         bottom, top, left = axes.edges(i, len(panels), columns)
         for task, (color, line, marker) in looks.items():
             mine = rows[(rows["model"] == groups[task][base]) & (rows["family"] == family)]
@@ -186,10 +191,10 @@ def _finetuned(
             drawn.append(mine.assign(base=base, task=task or "pretrained"))
         layers = axes.common_layers(rows[rows["model"] == base])
         axes.depth_axis(ax, layers, bottom=bottom, top=top)
-        several = len(families) > 1
-        axes.value_axis(ax, (family_name(family) if several else ylabel) if left else "")
-        if i < columns:
-            ax.set_title(styles[base].label)
+        named = len(families) > 1 and not alone
+        axes.value_axis(ax, (family_name(family) if named else ylabel) if left else "")
+        if i < columns or alone:
+            ax.set_title(family_name(family) if alone else styles[base].label)
     entries = [
         Line2D([], [], color=c, linestyle=line, marker=m, label=display_name(task) or "pretrained")
         for task, (c, line, m) in looks.items()
@@ -229,7 +234,8 @@ def euclidean_by_layer(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.
 
 @style.styled
 def transforms(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
-    """A row for alignment and each family's convexity, a column per model, a line per transform."""
+    """A row for alignment and each family's convexity, a column per model, a line per transform; of
+    one model a panel for each."""
     rows = axes.select(table, styles, None)
     quantity = rows["metric"].str.rpartition("_")
     families = [f for f in dict.fromkeys(rows["concept"].dropna())]
@@ -239,19 +245,22 @@ def transforms(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFram
         method=np.where(quantity[2] == "before", "before", rows["transform"]),
     ).drop_duplicates(["model", "layer_index", "quantity", "method", "family"])
     shown, models = ["agreement", *families], list(dict.fromkeys(rows["model"]))
-    figure, panels, columns = _grid(len(shown) * len(models), len(models), 1.25, "row")
+    alone = len(models) == 1
+    shape = (_COLUMNS, 1.4, False) if alone else (len(models), 1.25, "row")
+    figure, panels, columns = _grid(len(shown) * len(models), *shape)
     for i, ax in enumerate(panels):
-        what, model = shown[i // columns], models[i % columns]
+        what, model = shown[i // len(models)], models[i % len(models)]
         bottom, top, left = axes.edges(i, len(panels), columns)
         mine = rows[(rows["quantity"] == what) & (rows["model"] == model)]
         for method in dict.fromkeys(mine["method"]):
             _, color, line, marker = _METHODS[method]
             axes.line(ax, mine[mine["method"] == method], color, line, marker)
         axes.depth_axis(ax, axes.common_layers(mine), bottom=bottom, top=top)
-        axes.value_axis(ax, family_name(what) if left else "")
-        if i < columns:
-            ax.set_title(styles[model].label)
-    _share_rows(panels, columns)
+        axes.value_axis(ax, family_name(what) if left and not alone else "")
+        if i < columns or alone:
+            ax.set_title(family_name(what) if alone else styles[model].label)
+    if not alone:
+        _share_rows(panels, columns)
     entries = [
         Line2D([], [], color=c, linestyle=line, marker=m, label=label)
         for method, (label, c, line, m) in _METHODS.items()
