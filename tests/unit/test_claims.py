@@ -116,6 +116,14 @@ def test_a_tuned_model_is_compared_with_its_base_and_models_with_each_other(tmp_
     assert found["verdict"] == "refuted"  # wholly within half a unit
 
 
+@pytest.mark.parametrize(("down", "verdict"), [(1, "supported"), (3, "refuted"), (2, "undecided")])
+def test_of_most_layers_more_than_half_decide(tmp_path, down, verdict):
+    values = [(-0.5, 0.1)] * down + [(0.5, 0.1)] * (4 - down)
+    cases, found = decided(tmp_path, table(a=values), layer="each", cases="most")
+    assert list(cases["case"]) == [f"a, l{i}" for i in range(4)]
+    assert found["verdict"] == verdict
+
+
 def test_the_main_family_is_the_studys_first(tmp_path):
     rows = pd.concat(
         [table(a=[(0.5, 0.1)]).assign(family="object"), table(a=[(-0.5, 0.1)]).assign(family="sky")]

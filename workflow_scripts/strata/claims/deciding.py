@@ -67,7 +67,7 @@ def verdicts(claims: Sequence[Claim], cases: pd.DataFrame) -> pd.DataFrame:
     that has none.
 
     `case`, `value`, `low` and `high` are of the case that decides: that which supports the claim
-    least, or most where one case is enough.
+    least, or most where one case is enough; of "most" the middle one.
     """
     rows = []
     for claim in claims:
@@ -77,8 +77,9 @@ def verdicts(claims: Sequence[Claim], cases: pd.DataFrame) -> pd.DataFrame:
             rows.append(told | {"verdict": UNTESTED})
         for study, part in mine.groupby("study", sort=False):
             margin = _margins(claim, part)
-            place = margin.fillna(-np.inf).idxmin() if claim.cases == "all" else margin.idxmax()
-            shown = part.loc[place if not pd.isna(place) else part.index[0], list(_SHOWN)]
+            order = margin.fillna(-np.inf).sort_values(kind="stable").index
+            place = {"all": 0, "most": (len(order) - 1) // 2}.get(claim.cases, -1)
+            shown = part.loc[order[place], list(_SHOWN)]
             rows.append(
                 told
                 | {"study": study, "verdict": _together(part["verdict"], claim.cases)}
@@ -147,13 +148,14 @@ def _cases(claim: Claim, study: Mapping, rows: pd.DataFrame):
                     pair = [_layer(own, "last") for own in ends]
                     yield f"{case}{tuned}", pair, pair[1]["n"]
         return
-    for case, part in _groups(rows, _keys(rows)):
+    keys = _keys(rows) + (["layer"] if claim.layer == "each" else [])
+    for case, part in _groups(rows, keys):
         case = case.rstrip(", ")
         if claim.compare == "layers":
             pair = [_layer(part, end) for end in ("first", "last")]
             yield case, pair, pair[1]["n"]
         else:
-            row = _layer(part, claim.layer) if claim.layer else part.iloc[0]
+            row = _layer(part, claim.layer) if claim.layer in ("first", "last") else part.iloc[0]
             yield case, [row], row["n"]
 
 
@@ -208,6 +210,9 @@ def _together(found: pd.Series, rule: str) -> str:
     support, against = (found == SUPPORTED), (found == REFUTED)
     if rule == "all":
         return REFUTED if against.any() else SUPPORTED if support.all() else OPEN
+    if rule == "most":
+        half = len(found) / 2
+        return SUPPORTED if support.sum() > half else REFUTED if against.sum() > half else OPEN
     if rule == "any":
         return SUPPORTED if support.any() else REFUTED if against.all() else OPEN
     if support.any() and against.any():
