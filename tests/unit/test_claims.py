@@ -131,6 +131,7 @@ def test_the_main_family_is_the_studys_first(tmp_path):
     (claim,) = claims(tmp_path, one=CLAIM | {"layer": "last", "main": "family"})
     cases = cases_of(claim, "study", STUDY | {"families": ["object", "sky"]}, rows)
     assert list(cases["verdict"]) == ["supported"] and len(cases) == 1
+    assert cases_of(claim, "study", STUDY | {"families": []}, rows).empty
 
 
 def test_a_claim_that_no_study_can_decide_is_said_to_be_untested(tmp_path):

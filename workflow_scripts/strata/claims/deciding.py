@@ -103,7 +103,7 @@ def _margins(claim: Claim, part: pd.DataFrame) -> pd.Series:
 def _chosen(claim: Claim, study: Mapping, table: pd.DataFrame) -> pd.DataFrame:
     where = dict(claim.where)
     if claim.main:
-        where[claim.main] = study["families"][0]
+        where[claim.main] = study.get("families", [])[:1]
     for column, wanted in where.items():
         if column not in table:
             raise StrataError(
