@@ -12,7 +12,7 @@ TINY = ("--configfile", "tests/workflow/tiny.yaml")
 LIBRARY = "workflow_scripts/strata"
 NEW_LINE = "import numpy as np\n\n_NEW = 1\n"
 # What leads from any measure to the paper.
-TELLS = {"write_numbers", "paper", "all"}
+TELLS = {"decide_claims", "write_numbers", "paper", "all"}
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_figures_module_runs_its_own_figures_alone(workflow, edited):
     output = workflow("--dry-run", *TINY)
     assert planned(output) == {"plot_measure", "paper", "all"}
     drawn = re.findall(r"^    output: results/figures/(\w+)\.pdf", output, flags=re.MULTILINE)
-    figures = ("passage", "truth_counts", "scoreboard", "scoreboard_factors")
+    figures = ("passage", "passage_finetuned", "truth_counts", "scoreboard", "scoreboard_factors")
     assert set(drawn) == {f"tiny_{figure}" for figure in figures}
 
 
