@@ -146,6 +146,7 @@ def test_a_claim_that_no_study_can_decide_is_said_to_be_untested(tmp_path):
         ({"expects": {"above": "much"}}, "expects is"),
         ({"expects": {"apart": -1}}, "a distance is not negative"),
         ({"kinds": ["concept"]}, "kinds is 'concept', use one of"),
+        ({"models": "pretrainig"}, "models is 'pretrainig', use one of pretraining"),
         ({"layer": "middle"}, "layer is 'middle', use one of first, last"),
         ({"layer": "last", "compare": "base"}, "layer or compare, not both"),
         ({"where": {}}, "where is"),
@@ -169,6 +170,8 @@ def test_a_file_without_claims_is_refused(tmp_path):
     claims(tmp_path, one=CLAIM)
     with pytest.raises(StrataError, match="one stands in"):
         read_claims([tmp_path / "claims.yaml", tmp_path / "claims.yaml"])
+    with pytest.raises(StrataError, match="2 rows for one case; say which, they differ in"):
+        decided(tmp_path, table(a=[(0.1, 0.1), (0.2, 0.1)]))
     column = {"where": {"colour": "red"}}
     with pytest.raises(StrataError, match="shares has no column 'colour'; it has model"):
         decided(tmp_path, table(a=[(0.1, 0.1)]), **column)

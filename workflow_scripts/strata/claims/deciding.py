@@ -37,13 +37,19 @@ def cases_of(claim: Claim, name: str, study: Mapping, table: pd.DataFrame) -> pd
     Raises
     ------
     StrataError
-        `where` or `models` name a column, or a selection, that the study does not have.
+        `where` names a column that the table does not have, or leaves several rows for one case.
     """
     rows = _chosen(claim, study, table)
+    try:
+        cases = list(_cases(claim, study, rows))
+    except StrataError as error:
+        raise StrataError(
+            f"{claim.file}: {claim.name}: {claim.measure} of {name}: {error}"
+        ) from None
     found = pd.DataFrame(
         [
             {"case": case, "metric": claim.where.get("metric", ""), **_interval(part), "n": n}
-            for case, part, n in _cases(claim, study, rows)
+            for case, part, n in cases
         ],
         columns=["case", "metric", "value", "low", "high", "n"],
     )
@@ -155,7 +161,7 @@ def _cases(claim: Claim, study: Mapping, rows: pd.DataFrame):
             pair = [_layer(part, end) for end in ("first", "last")]
             yield case, pair, pair[1]["n"]
         else:
-            row = _layer(part, claim.layer) if claim.layer in ("first", "last") else part.iloc[0]
+            row = _layer(part, claim.layer) if claim.layer in ("first", "last") else _only(part)
             yield case, [row], row["n"]
 
 
@@ -175,7 +181,15 @@ def _groups(rows: pd.DataFrame, keys: list[str]):
 
 def _layer(rows: pd.DataFrame, end: str) -> pd.Series:
     order = blocks_passed(rows)
-    return rows.loc[order.idxmax() if end == "last" else order.idxmin()]
+    return _only(rows[order == (order.max() if end == "last" else order.min())])
+
+
+def _only(rows: pd.DataFrame) -> pd.Series:
+    """The one row there is: which of several were taken would depend on their order."""
+    if len(rows) == 1:
+        return rows.iloc[0]
+    several = [c for c in rows if c not in ("value", "low", "high") and rows[c].nunique() > 1]
+    raise StrataError(f"{len(rows)} rows for one case; say which, they differ in {several}")
 
 
 def _interval(rows: list[pd.Series]) -> dict[str, float]:

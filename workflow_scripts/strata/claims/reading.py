@@ -12,6 +12,7 @@ COMPARES = ("layers", "models", "base")
 LAYERS = ("first", "last", "each")
 EXPECTS = ("above", "below", "apart")
 CASES = ("all", "most", "any", "both")
+SELECTIONS = ("pretraining", "objectives", "convnets", "pretrained", "tuned", "random", "every")
 _KINDS = ("concepts", "published_labels", "convexity", "pruning")
 
 
@@ -103,6 +104,8 @@ def _claim(file: Path, name: str, entry: Mapping) -> Claim:
     for key, options in (("layer", LAYERS), ("compare", COMPARES), ("cases", CASES)):
         if key in entry:
             _check_one(where, key, entry[key], options)
+    if "models" in entry and not str(entry["models"]).startswith("task:"):
+        _check_one(where, "models", entry["models"], (*SELECTIONS, "task:NAME"))
     if "layer" in entry and "compare" in entry:
         raise StrataError(f"{where}: give layer or compare, not both")
     return Claim(name=name, file=str(file), **{**entry, "kinds": kinds})
