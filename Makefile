@@ -6,14 +6,14 @@ PYTHONHASHSEED ?= 0
 export PATH := $(if $(filter /%,$(VENV)),,$(CURDIR)/)$(VENV)/bin:$(PATH)
 export PYTHONHASHSEED
 
-.PHONY: paper figures report real venv test lint bench clean help
+.PHONY: paper figures report real venv test lint bench unlock clean help
 .NOTPARALLEL:
 
 help:
 	@echo "make paper    everything: PDF, figures, report; STUDY=studies/photos.yaml for another study"
 	@echo "make figures  without LaTeX"
 	@echo "make real     DINOv2-small and Whisper tiny.en on photographs and recordings"
-	@echo "make test | lint | bench | venv | clean"
+	@echo "make test | lint | bench | venv | unlock | clean"
 
 paper figures: welcome $(READY)
 	@python tools/terminal/run_study.py $@ $(if $(STUDY),--configfile $(STUDY))
@@ -52,6 +52,10 @@ welcome:
 
 $(READY): requirements.txt pyproject.toml
 	@tools/make-venv $(PYTHON)
+
+# After a run that was killed (a power cut): the next one may start in this folder.
+unlock: $(READY)
+	@python -m snakemake --unlock >/dev/null 2>&1 && echo "Unlocked."
 
 clean:
 	rm -rf results/* .snakemake && git checkout -- results 2>/dev/null || true

@@ -116,7 +116,7 @@ def test_a_download_that_fails_says_what_names_a_mirror(copy, tmp_path):
     (tmp_path / "some data/mirror/labels/vit.csv").unlink()
     lines = make_in(copy, f"figures STUDY=\"'{study}'\"", expect=2)
     *_, told, way_out, log, _ = [line for line in lines if line]
-    assert re.fullmatch(r"error: vit\.csv: cannot be fetched; .*no such file.*", told)
+    assert re.fullmatch(r"error: vit\.csv: cannot be fetched; .*no such file.*", told), lines
     assert "STRATA_MIRROR" in way_out and "data_mirror" in way_out
     assert Path(log).is_file()
 
@@ -168,6 +168,18 @@ def test_what_is_up_to_date_is_not_made_again(copy, little):
     *_, said, last = make_in(copy, f"paper STUDY=\"'{study}'\"")
     assert said == "Everything is up to date."
     assert last == printed[-1]
+
+
+def test_after_a_killed_run_one_line_says_how_to_go_on(copy, little):
+    study, printed = little
+    made = [path.relative_to(copy.directory) for path in copy.path("results").rglob("*")]
+    lock = copy.path(".snakemake/locks/0.output.lock")
+    lock.parent.mkdir()
+    lock.write_text("\n".join(map(str, made)))  # as Snakemake leaves it when it is killed
+    told = make_in(copy, f"paper STUDY=\"'{study}'\"", expect=2)[-2]
+    assert told.startswith("error: another run works in this folder") and "make unlock" in told
+    assert make_in(copy, "unlock") == ["Unlocked."]
+    assert make_in(copy, f"paper STUDY=\"'{study}'\"")[-1] == printed[-1]
 
 
 def test_on_a_terminal_a_bar_says_steps_what_runs_and_the_time_left(copy, little):

@@ -28,6 +28,10 @@ MIRROR = (
     "Without this source: STRATA_MIRROR (or data_mirror: in the configuration) may name a folder "
     "or base URL that has the files, one folder per data set."
 )
+LOCKED = (
+    "error: another run works in this folder, or one was killed at work; if none runs, "
+    "`make unlock` lets the next one start (nothing that is finished is lost)"
+)
 WHERE = re.compile(r'\w+ in file ".*", line \d+:$|  File "')
 
 
@@ -234,6 +238,9 @@ def explain(run: Run) -> None:
                 run.say(line)
     else:
         told = "\n".join(run.errors) or SAID.read_text(errors="replace")
+        if "LockException" in told:
+            run.say(LOCKED)
+            return
         # Neither where in the Snakefile it was found out, nor its way through Snakemake.
         lines = [line for line in told.splitlines() if line.strip() and not WHERE.match(line)]
         whole = run.errors and "Traceback" not in told
