@@ -26,7 +26,7 @@ real:
 
 venv: $(READY)
 
-test: $(READY) tex lint
+test: $(READY) tex chromium lint
 	pytest
 
 lint: $(READY)
@@ -42,9 +42,12 @@ bench: $(READY)
 	python benchmarks/precision.py
 	python benchmarks/scale.py
 
-.PHONY: tex welcome
+.PHONY: tex chromium welcome
 tex:
 	@tools/install-tex
+
+chromium:
+	@tools/install-chromium || true
 
 welcome:
 	@[ -e $(READY) ] || \

@@ -6,6 +6,7 @@
 # results/embeddings/                     CLIP's view of the pictures and of the concepts
 # results/measures/{study}/{measure}/     tidy tables, one schema
 # results/claims/                         what the papers claim: cases.csv, verdicts.csv
+# results/atlas/index.html                a page to browse every neuron and layer
 # results/figures/                        {name}.pdf, .svg and the .csv that is drawn
 # results/paper/strata.pdf                the paper
 # results/logs/                           one log per job
@@ -33,6 +34,7 @@ include: "rules/alignment.smk"
 include: "rules/pruning.smk"
 include: "rules/figures.smk"
 include: "rules/claims.smk"
+include: "rules/atlas.smk"
 include: "rules/paper.smk"
 
 
@@ -51,3 +53,4 @@ rule all:
     input:
         rules.paper.output.pdf,
         rules.figures.input,
+        rules.atlas.output,

@@ -64,6 +64,28 @@ rule score_euclidean:
         "../workflow_scripts/convexity/score_euclidean.py"
 
 
+rule list_neighbors:
+    input:
+        activations=studied("results/activations/{dataset}/{model}"),
+        manifest=studied("results/data/{dataset}/manifest.parquet"),
+    output:
+        "results/measures/{study}/neighbors/{model}.parquet",
+    log:
+        "results/logs/measures/{study}/neighbors/{model}.log",
+    wildcard_constraints:
+        study=one_of([*CONVEXITIES, *names_of_kind("studies", kind="pruning")]),
+    conda:
+        "../envs/measures.yaml"
+    resources:
+        **needs("list_neighbors"),
+    params:
+        code=code("convexity/list_neighbors.py", "measures"),
+        split=lambda wildcards: study_of(wildcards).get("split", "all"),
+        seed=config["seed"],
+    script:
+        "../workflow_scripts/convexity/list_neighbors.py"
+
+
 rule compare_convexity:
     input:
         measures=lambda wildcards: tables_of(wildcards.study, "convexity"),

@@ -104,6 +104,34 @@ rule label_neurons:
         "../workflow_scripts/dissect/label_neurons.py"
 
 
+rule describe_neurons:
+    input:
+        activations=probing("results/activations/{dataset}/{model}"),
+        images=probing("results/embeddings/images/{dataset}/{clip}.npy"),
+        manifests=probing("results/data/{dataset}/manifest.parquet"),
+        text="results/embeddings/concepts/{study}.npy",
+        concepts=lambda wildcards: concept_file(study_of(wildcards)["concept_set"]),
+    output:
+        portraits="results/measures/{study}/portraits/{model}.parquet",
+        nearest="results/measures/{study}/nearest/{model}.parquet",
+        histograms="results/measures/{study}/histograms/{model}.parquet",
+    log:
+        "results/logs/measures/{study}/portraits/{model}.log",
+    wildcard_constraints:
+        study=one_of(DISSECTIONS),
+    conda:
+        "../envs/measures.yaml"
+    threads: config["threads"]["dissect"]
+    resources:
+        **needs("describe_neurons"),
+    params:
+        code=code("dissect/describe_neurons.py", "measures"),
+        split=lambda wildcards: study_of(wildcards)["split"],
+        seed=config["seed"],
+    script:
+        "../workflow_scripts/dissect/describe_neurons.py"
+
+
 rule list_annotations:
     input:
         manifests=probing("results/data/{dataset}/manifest.parquet"),

@@ -22,6 +22,7 @@ STAGES = (
     "pruning",
     "figures",
     "claims",
+    "atlas",
     "paper",
 )
 SHARED = (

@@ -33,6 +33,7 @@ FIGURES += ("shaped_transforms", "shaped_relation", "cut_specimen", "cut_tradeof
 WANTED = [f"results/figures/{name}.pdf" for name in FIGURES]
 # Measures and cards of all studies; sounds that none of them uses; models from a hub and adapted.
 WANTED += ["results/paper/generated/numbers.tex", "results/data/spoken/manifest.parquet"]
+WANTED += ["results/atlas/index.html"]
 WANTED += ["results/models/fetched/card.json", "results/models/dinov2-small-texture/card.json"]
 TRAINED = ("vit", "mae", "clip", "wav2vec2", "hubert")
 # What Snakemake needs to hand a script its job; nothing of ours imports any of it.

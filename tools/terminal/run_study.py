@@ -23,6 +23,7 @@ from estimate import ROOT, TimeLeft, about, beforehand, in_words
 
 RESULTS = ROOT / "results"
 PDF, FIGURES, REPORT = (RESULTS / name for name in ("paper/strata.pdf", "figures", "report.html"))
+ATLAS = RESULTS / "atlas/index.html"
 SAID = RESULTS / time.strftime("logs/snakemake/%Y-%m-%dT%H%M%S.log")
 MIRROR = (
     "Without this source: STRATA_MIRROR (or data_mirror: in the configuration) may name a folder "
@@ -263,7 +264,7 @@ def main(target: str, *options: str) -> int:
     if lacking:
         display.say("LaTeX is missing: all but the PDF is made")
     goals = [] if target == "paper" and not lacking else ["figures"]
-    goals += ["write_numbers"] if lacking else []
+    goals += ["write_numbers", "atlas"] if lacking else []
     command = [sys.executable, "-m", "snakemake", *goals, *options]
     run = display.run = Run([*options], display.say)
     began = time.monotonic()
@@ -275,7 +276,8 @@ def main(target: str, *options: str) -> int:
     display.say(f"Done in {done}." if run.total else "Everything is up to date.")
     report = make_report(command, bool(run.total))
     paper = f"The paper is {PDF}, the" if target == "paper" and not lacking else "The"
-    display.say(f"{paper} figures are in {FIGURES}, {report}{lacking and '; ' + lacking}")
+    atlas = f", the atlas is {ATLAS}" if target == "paper" else ""
+    display.say(f"{paper} figures are in {FIGURES}, {report}{atlas}{lacking and '; ' + lacking}")
     return 0
 
 

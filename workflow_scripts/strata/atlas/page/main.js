@@ -1,0 +1,34 @@
+// Which study is shown; the rest of the address is the study's own.
+"use strict";
+
+(async () => {
+  const { element, load, read, write } = strata;
+  const main = document.getElementById("main");
+  const studies = await load("studies", "studies.js");
+  const known = new Map(studies);
+  let shown = null;
+
+  async function show() {
+    const state = read();
+    if (!known.has(state.study)) state.study = studies[0][0];
+    for (const link of document.querySelectorAll("#studies a")) {
+      if (link.dataset.study === state.study) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    document.title = `${known.get(state.study)} – Strata atlas`;
+    try {
+      const study = await load(state.study, `${state.study}/study.js`);
+      const view = study.models && study.words ? strata.neurons : strata.layers;
+      shown = state.study;
+      await view(main, state.study, study, state, (changed) => write(changed));
+    } catch (error) {
+      main.replaceChildren(element("p", { role: "alert" }, String(error.message || error)));
+      throw error;
+    }
+  }
+
+  document.getElementById("studies").append(...studies.map(([name, title]) =>
+    element("a", { href: `#study=${encodeURIComponent(name)}`, dataset: { study: name } }, title)));
+  addEventListener("hashchange", show);
+  await show();
+})();
