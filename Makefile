@@ -40,6 +40,7 @@ bench: $(READY)
 	python benchmarks/annotations.py
 	python benchmarks/speech.py
 	python benchmarks/precision.py
+	python benchmarks/atlas.py
 	python benchmarks/scale.py
 
 .PHONY: tex chromium welcome
