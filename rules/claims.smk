@@ -7,7 +7,12 @@ rule decide_claims:
         tables=claimed_tables,
     output:
         cases="results/claims/cases.csv",
-        verdicts="results/claims/verdicts.csv",
+        verdicts=report(
+            "results/claims/verdicts.csv",
+            caption="captions/claims.rst",
+            category="Claims",
+            labels={"figure": "verdicts"},
+        ),
     log:
         "results/logs/claims/claims.log",
     conda:

@@ -12,6 +12,7 @@ rule plot_measure:
             "results/figures/{study}_{figure}.svg",
             caption="captions/measure.rst",
             category="{study}",
+            labels={"figure": "{figure}"},
         ),
         csv="results/figures/{study}_{figure}.csv",
     log:
@@ -41,6 +42,7 @@ rule plot_scores:
             "results/figures/{study}_scores_{model}.svg",
             caption="captions/scores.rst",
             category="{study}",
+            labels={"figure": "scores", "model": "{model}"},
         ),
         csv="results/figures/{study}_scores_{model}.csv",
     log:
@@ -68,6 +70,7 @@ rule plot_neurons:
             "results/figures/{study}_neurons_{model}.svg",
             caption="captions/neurons.rst",
             category="{study}",
+            labels={"figure": "neurons", "model": "{model}"},
         ),
         csv="results/figures/{study}_neurons_{model}.csv",
     log:
@@ -93,6 +96,7 @@ rule plot_specimen:
             "results/figures/{study}_specimen.svg",
             caption="captions/specimen.rst",
             category="{study}",
+            labels={"figure": "specimen"},
         ),
         csv="results/figures/{study}_specimen.csv",
     log:

@@ -16,7 +16,7 @@ from strata.figures import style
 from strata.figures.axes import layer_name
 from strata.tables import blocks_passed
 
-_SIDE = 144  # pixels of a drawn thumbnail: 300 dpi at the size it is printed
+_SIDE = 96  # pixels of a drawn thumbnail: 250 dpi at the size it is printed
 
 
 def choose_examples(
