@@ -16,7 +16,7 @@ from strata.claims.reading import read_claims
 from strata.config import prepare_config
 from strata.figures import catalogue
 from strata.models.inference import has_gpu
-from strata.sources import Sources, pinned, share_path
+from strata.sources import Sources, commit, locked, pinned, share_path
 
 share_path(SCRIPTS)
 try:
@@ -81,6 +81,15 @@ def names_of_kind(registry, **properties):
 
 def study_of(wildcards):
     return config["studies"][wildcards.study]
+
+
+def counted_figures():
+    """What n counts in each figure of the paper, by the name of the figure's file."""
+    return {
+        f"{study}_{name}": catalogue.counted(name)
+        for study in config["run"]
+        for name in catalogue.figure_names(config["studies"][study])
+    }
 
 
 wildcard_constraints:

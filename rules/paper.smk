@@ -36,6 +36,7 @@ rule write_numbers:
         models=config["models"],
         concept_sets=config["concept_sets"],
         seed=config["seed"],
+        versions=locked(Path(workflow.basedir) / "requirements.txt"),
         written=[Path(path).stem for path in PAPER_SOURCES],
     script:
         "../workflow_scripts/paper/write_numbers.py"
@@ -45,11 +46,8 @@ rule paper:
     input:
         sources=PAPER_SOURCES,
         generated=rules.write_numbers.output,
-        figures=[
-            f"results/figures/{name}.pdf"
-            for study in config["run"]
-            for name in figure_names(study)
-        ],
+        figures=expand("results/figures/{name}.pdf", name=counted_figures()),
+        tables=expand("results/figures/{name}.csv", name=counted_figures()),
     output:
         pdf="results/paper/strata.pdf",
     log:
@@ -59,5 +57,7 @@ rule paper:
     params:
         code=code("paper/build_paper.py", "paper"),
         build="results/paper/build",
+        counted=counted_figures(),
+        commit=commit(workflow.basedir),
     script:
         "../workflow_scripts/paper/build_paper.py"

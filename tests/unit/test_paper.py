@@ -2,6 +2,7 @@
 
 import colorsys
 import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,25 @@ from matplotlib.lines import Line2D
 
 from strata.figures import drawing
 from strata.figures.axes import legend_above
-from strata.figures.catalogue import FIGURES, caption, figure_names, models_of, stems
+from strata.figures.catalogue import FIGURES, caption, counted, figure_names, models_of, stems
 from strata.figures.catalogue import measures as taken
 from strata.figures.models import FAMILY_COLORS, SPEECH_COLORS, describe_models
 from strata.figures.style import CATEGORY_COLORS, category_colors, new_figure, save
 from strata.paper.concepts import method_values
 from strata.paper.convexity import convexity_values
-from strata.paper.latex import latex_error, macro_name, macros, number, parameter, percent
+from strata.paper.facts import figure_facts
+from strata.paper.latex import (
+    latex_error,
+    macro_name,
+    macros,
+    number,
+    parameter,
+    percent,
+    version_values,
+)
 from strata.paper.sections import appendix, study_section
 from strata.paper.text import study_text
+from strata.sources import commit, locked
 
 PAPER = Path(__file__).parents[2] / "paper"
 STUDY = {
@@ -55,7 +66,7 @@ def test_the_prose_holds_no_number():
     """Results, parameters, counts: every number outside formulas is a macro."""
     formulas = r"\$[^$]*\$|\\\[.*?\\\]|\\begin\{(align|equation)\*?\}.*?\\end\{\1\*?\}"
     for path in sorted((PAPER / "sections").glob("*.tex")):
-        commands = r"\\(label|autoref|ref|input|strataFigure|cite\w*)(\[[^]]*\])?\{[^}]*\}"
+        commands = r"\\(label|autoref|ref|input|strata[A-Z]\w+|cite\w*)(\[[^]]*\])?\{[^}]*\}"
         prose = re.sub(formulas, "", path.read_text(), flags=re.DOTALL)
         assert not re.findall(r"(?<![A-Za-z\d])\d", re.sub(commands, "", prose)), path.name
 
@@ -68,11 +79,11 @@ def test_the_method_states_the_functions_own_parameters():
 
 def test_a_study_without_prose_still_has_its_figures():
     text = study_section("mine", STUDY, written=[])
-    assert text.startswith(r"\section{Labels \& all}")
+    assert text.startswith("\\onecolumn\n\\section{Labels \\& all}")
     figures = re.findall(r"\\strataFigure\{mine_(\w+)\}", text + appendix("mine", STUDY, styles()))
     assert sorted(figures) == sorted(figure_names(STUDY))
     own = study_section("mine", STUDY, written=["mine"])
-    assert own == "\\input{sections/mine}\n\\FloatBarrier\n"
+    assert own == "\\input{sections/mine}\n"
 
 
 CONVEXITY = {
@@ -137,6 +148,39 @@ def test_versions_fine_tuned_on_every_task_are_compared_and_no_others():
     assert models_of({"comparisons": {"pretraining": ["vit"]}}, "finetuned") == []
 
 
+def test_a_figures_facts_are_those_of_its_table():
+    rows = {"label": ["A_b", "A_b"], "layer_number": [1, 2], "value": [0.5, 0.25], "n": [1000, 24]}
+    told = figure_facts({"s_counts": pd.DataFrame(rows)}, {"s_counts": counted("counts")})
+    about = "Networks: A b. Values from 0.25 to 0.5."
+    assert told == f"\\strataFact{{s_counts}}{{24 to 1{{,}}000 neurons of a layer}}{{{about}}}\n"
+    timed = pd.DataFrame({"metric": ["latency"], "value": [1.5], "n": [1]})
+    assert figure_facts({"f": timed}, {"f": "seeds"}) == "\\strataFact{f}{1 seed}{}\n"
+    shown = pd.DataFrame({"sample": [3, 4], "word": ["one", "two"]})
+    assert "{2 samples shown}{Shown: one; two.}" in figure_facts(
+        {"f": shown}, {"f": "samples shown"}
+    )
+
+
+def test_every_figure_says_what_n_counts():
+    assert all(counted(name) for name in FIGURES)
+    assert counted("scores_vit") == "neurons" and counted("specimen") == "samples shown"
+
+
+def test_the_paper_names_the_locked_versions_and_the_commit(tmp_path):
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("# all\nnumpy==2.4.6\nscikit-learn==1.0  # a reason\n")
+    assert version_values(locked(lock)) == {"VersionNumpy": "2.4.6", "VersionScikitLearn": "1.0"}
+    assert commit(tmp_path) is None
+    made = "git init -q && git -c user.name=a -c user.email=b commit -q --allow-empty -m c"
+    subprocess.run(made, shell=True, cwd=tmp_path, check=True)
+    clean = commit(tmp_path)
+    assert re.fullmatch("[0-9a-f]{12}", clean)
+    subprocess.run("git add requirements.txt", shell=True, cwd=tmp_path, check=True)
+    assert commit(tmp_path) == f"{clean}-dirty"
+    (tmp_path / "inside").mkdir()
+    assert commit(tmp_path / "inside") is None  # another's repository around it
+
+
 def test_a_study_without_prose_is_described():
     looks = describe_models(CONVEXITY["models"])
     text = study_text("mine", CONVEXITY, looks)
@@ -152,7 +196,7 @@ def test_a_study_without_prose_is_described():
     assert "neighborhoods of at most 5120 of the \\DataNetValN{} samples of" in others
     alone = study_text("mine", CONVEXITY | {"triplets": []}, looks)
     assert "Alignment" not in alone and "\\caption{Graph convexity" in alone
-    assert study_section("mine", CONVEXITY, [], text).startswith(f"\\section{{Mine}}\n{text}")
+    assert f"\\section{{Mine}}\n{text}" in study_section("mine", CONVEXITY, [], text)
 
 
 def test_layers_below_chance_are_drawn_and_without_a_ceiling_too():

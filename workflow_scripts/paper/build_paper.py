@@ -8,25 +8,34 @@ with job(snakemake):
     import subprocess
     from pathlib import Path
 
+    import pandas as pd
+
     from strata import StrataError
-    from strata.paper.latex import latex_error
+    from strata.paper.facts import figure_facts
+    from strata.paper.latex import latex_error, macros
 
     build = Path(snakemake.params.build)
     shutil.rmtree(build, ignore_errors=True)
     shutil.copytree("paper", build)
     for path in snakemake.input.generated:
         shutil.copy(path, build)
+    tables = {Path(path).stem: pd.read_csv(path) for path in snakemake.input.tables}
+    facts = figure_facts(tables, snakemake.params.counted)
+    if snakemake.params.commit:
+        facts += macros({"StrataCommit": snakemake.params.commit})
+    (build / "facts.tex").write_text(facts)
     (build / "figures").symlink_to(Path("results/figures").resolve())
     command = ["latexmk", "-pdf", "-interaction=nonstopmode", "-halt-on-error"]
     command += ["-file-line-error", "main.tex"]
     if not shutil.which("latexmk"):
         command = ["tectonic", "--keep-logs", "--print", "main.tex"]
     dates = {"SOURCE_DATE_EPOCH": "1767225600", "FORCE_SOURCE_DATE": "1", "TZ": "UTC"}
+    whole_lines = {"max_print_line": "1000"}
     try:
         done = subprocess.run(
             command,
             cwd=build,
-            env=os.environ | dates,
+            env=os.environ | dates | whole_lines,
             capture_output=True,
             text=True,
             errors="replace",

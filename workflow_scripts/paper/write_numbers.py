@@ -40,6 +40,7 @@ with job(snakemake):
     values |= paper.card_values(cards)
     values |= paper.data_values(infos)
     values["StrataSeed"] = params.seed
+    values |= paper.version_values(params.versions)
     verdicts = pd.read_csv(snakemake.input.verdicts)
     values |= paper.claim_values(verdicts)
     tables.append(f"\\newcommand{{\\TableClaims}}{{{paper.claims_table(verdicts)}}}\n")
@@ -52,5 +53,4 @@ with job(snakemake):
     Path(snakemake.output.tables).write_text("".join(tables))
     Path(snakemake.output.studies).write_text("".join(sections))
     single = "".join(appendices).strip()
-    heading = "\\section{Single models}\n" if single else ""
-    Path(snakemake.output.appendix).write_text(f"{heading}{single}\n")
+    Path(snakemake.output.appendix).write_text(paper.single_models(single) if single else "")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
+import subprocess
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -136,6 +137,24 @@ def pinned(environment: str | Path) -> str:
     lines = (line.partition("#")[0].strip() for line in Path(environment).read_text().splitlines())
     named = sorted(line for line in lines if "=" in line)
     return hashlib.sha256("\n".join(named).encode()).hexdigest()[:8]
+
+
+def locked(requirements: str | Path) -> dict[str, str]:
+    """The version of each package in the lock."""
+    lines = Path(requirements).read_text().splitlines()
+    return dict(line.split()[0].split("==") for line in lines if "==" in line.partition("#")[0])
+
+
+def commit(folder: str | Path) -> str | None:
+    """The commit that is checked out in `folder`, with "-dirty" where files differ from it; None
+    without git, or where `folder` is no repository of its own."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    apart = os.environ | {"GIT_CEILING_DIRECTORIES": str(Path(folder).resolve().parent)}
+    try:
+        told = subprocess.run(command, cwd=folder, env=apart, capture_output=True, text=True)
+    except OSError:
+        return None
+    return told.stdout.strip() or None
 
 
 def share_path(folder: str | Path) -> None:

@@ -175,3 +175,41 @@ def caption(name: str, level: str = r"\StrataLevel{}") -> str:
         "best-labelled neurons of each layer.",
         "specimen": "Samples of the data set.",
     }[name.partition("_")[0]]
+
+
+# What the column `n` of a figure's table counts, by what is drawn; of means over networks, those.
+_COUNTED = {
+    "shares": "neurons of a layer",
+    "counts": "neurons of a layer",
+    "truth": "neurons of a layer",
+    "scoreboard": "neurons of a layer",
+    "convexity": "pairs of samples of a family",
+    "euclidean": "pairs of samples",
+    "alignment": "answers to triplets",
+    "transforms": "answers to triplets, and pairs of samples",
+    "selection+cuts": "pairs of samples of a task",
+    "comparison": "seeds",
+    "comparison+cost": "seeds",
+    "trained+cuts": "seeds",
+    "similarity": "samples",
+    "cost+timing": "repeats of what was timed",
+    "mean_shares": "networks",
+    "finetuned_shares": "networks",
+    "finetuned_convexity": "pairs of samples of a family",
+    "twin_shares": "neurons of a layer",
+    "twin_convexity": "pairs of samples of a family",
+    "twin_alignment": "answers to triplets",
+    "heatmap": "labels in layers",
+    "relation": "points",
+    "concepts": "concepts of networks",
+    "scores": "neurons",
+    "neurons": "neurons shown",
+    "specimen": "samples shown",
+}
+
+
+def counted(name: str) -> str:
+    """What n is in a figure: what its table's column `n` counts, or else its rows."""
+    entry = FIGURES.get(name)
+    kind = name if entry else name.partition("_")[0]
+    return _COUNTED.get(kind) or _COUNTED[entry.measure]

@@ -30,6 +30,11 @@ def macros(values: Mapping[str, object]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def version_values(versions: Mapping[str, str]) -> dict[str, str]:
+    """Macros of the packages' versions."""
+    return {macro_name("version", name): Verbatim(value) for name, value in versions.items()}
+
+
 def number(value: object) -> str:
     """A number in LaTeX's spelling; text is escaped."""
     if isinstance(value, Verbatim):
