@@ -165,6 +165,11 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
             ["micro-vit"],
             "'micro-vit' is a vision model (modality: image)",
         ),
+        (
+            "models/micro-vit/preprocess",
+            "whole",
+            "euclidean: heads: 'micro-vit' is read with preprocess: whole, but here pictures are",
+        ),
         ("studies/pruning/seeds", 0, "studies: pruning: seeds"),
         ("studies/pruning/training/patience", 0, "studies: pruning: training: patience"),
         ("studies/pruning/models", ["micro-hubert-random"], "comparisons: unknown model"),
@@ -424,6 +429,15 @@ def test_arrays_have_to_be_there_of_every_data_set_that_a_study_needs(tmp_path):
     config["studies"]["mine"]["transforms"] = local | {"alpha": 0.1, "temperature": 0.1}
     with pytest.raises(StrataError, match=r"models: features: no folder .*features/microworld"):
         prepare_config(config, tmp_path)
+
+
+def test_a_cut_sees_pictures_by_the_networks_own_preprocessor():
+    study = DEFAULT["studies"]["pruning-vision"]
+    cut = study["models"][0]
+    config = changed(f"models/{cut}/preprocess", "whole")
+    config["studies"] = {"pruning-vision": study}
+    with pytest.raises(StrataError, match=f"models: '{cut}' is read with preprocess: whole"):
+        prepare_config(config | {"run": ["pruning-vision"]}, ROOT)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import pandas as pd
 from strata.atlas.samples import Samples, numbers_in
 from strata.atlas.writing import short
 from strata.concepts.counts import category_shares, concept_counts
-from strata.figures.style import REST_COLOR, category_colors
 from strata.tables import blocks_passed
 
 _SHADES = "0123456789abcdefghijklmnopqrstuvwxyz"  # heights of a histogram's bars
@@ -25,6 +24,8 @@ def vocabulary_of(
 
     `concepts` are the words that could be labels, before others that `labels` has.
     """
+    from strata.figures.style import REST_COLOR, category_colors
+
     others = sorted(set(labels["concept"].dropna()) - set(concepts))
     words = [*concepts, *others]
     of = {word: number for number, own in enumerate(categories.values()) for word in own}

@@ -158,6 +158,7 @@ def check_convexity_study(where: str, study: Mapping, config: Mapping) -> None:
                 "states as frames, and between different numbers of them there is no straight line"
             )
         check_known(family, study["families"], f"{where}: euclidean: heads", "family of the study")
+        _check_own_preprocessing(f"{where}: euclidean: heads", model, config)
     size = _known_size(dataset, study["split"])
     if size is not None and study["families"] and study["n_neighbors"] >= size:
         raise StrataError(
@@ -214,6 +215,7 @@ def check_pruning_study(where: str, study: Mapping, config: Mapping) -> None:
     if not study["comparisons"]["pretraining"]:
         raise StrataError(f"config, {where}: models: none is without a base, so none can be cut")
     for model in study["comparisons"]["pretraining"]:
+        _check_own_preprocessing(f"{where}: models", model, config)
         if config["models"][model]["source"] == "timm":
             raise StrataError(f"config, {where}: {model!r} is a timm model; transformers are cut")
         if "layers" in config["models"][model]:
@@ -224,6 +226,16 @@ def check_pruning_study(where: str, study: Mapping, config: Mapping) -> None:
         check_known(task, study["tasks"], f"{where}: comparisons: finetuned", "task of the study")
         for model in pairs.values():
             _check_same_task(f"{where}: comparisons: {model}", study, task, config["models"][model])
+
+
+def _check_own_preprocessing(where: str, model: str, config: Mapping) -> None:
+    """What is computed from the network itself sees pictures as its own preprocessor makes them."""
+    if config["models"][model].get("preprocess", "own") != "own":
+        raise StrataError(
+            f"config, {where}: {model!r} is read with preprocess: "
+            f"{config['models'][model]['preprocess']}, but here pictures are made by its own "
+            "preprocessor; name an entry without preprocess and size"
+        )
 
 
 def _check_same_task(where: str, study: Mapping, target: str, model: Mapping) -> None:
