@@ -6,6 +6,7 @@
 # results/embeddings/                     CLIP's view of the pictures and of the concepts
 # results/measures/{study}/{measure}/     tidy tables, one schema
 # results/claims/                         what the papers claim: cases.csv, verdicts.csv
+# results/notebooks/                      a question to each study: {study}.html, .ipynb, .csv
 # results/figures/                        {name}.pdf, .svg and the .csv that is drawn
 # results/paper/strata.pdf                the paper
 # results/logs/                           one log per job
@@ -33,17 +34,28 @@ include: "rules/alignment.smk"
 include: "rules/pruning.smk"
 include: "rules/figures.smk"
 include: "rules/claims.smk"
+include: "rules/notebooks.smk"
 include: "rules/paper.smk"
 
 
 localrules:
     all,
     figures,
+    notebooks,
 
 
 rule figures:
     input:
         [figure_files(name) for study in config["run"] for name in figure_names(study)],
+
+
+rule notebooks:
+    input:
+        [
+            f"results/notebooks/{study}.html"
+            for study in config["run"]
+            if explored(study)
+        ],
 
 
 rule all:

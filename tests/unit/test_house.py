@@ -22,6 +22,7 @@ STAGES = (
     "pruning",
     "figures",
     "claims",
+    "notebooks",
     "paper",
 )
 SHARED = (
