@@ -38,8 +38,8 @@ def result(text: str, count: int):
 
 
 def test_a_run_leaves_no_trace_of_itself():
-    first = executed(cell("one()", 2, outputs=[result("1", 2)]), cell("two()", 3))
-    again = executed(cell("one()", 7, outputs=[result("1", 7)]), cell("two()", 9))
+    first = executed(cell("one()", 2, outputs=[result("<a at 0x7f1>", 2)]), cell("two()", 3))
+    again = executed(cell("one()", 7, outputs=[result("<a at 0x2e8>", 7)]), cell("two()", 9))
     found = cleaned(first, "it", JOB)
     assert nbformat.writes(found) == nbformat.writes(cleaned(again, "it", JOB))
     assert "secret" not in nbformat.writes(found) and "3.99" not in nbformat.writes(found)

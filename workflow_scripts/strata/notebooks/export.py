@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from strata.errors import StrataError
@@ -9,6 +10,7 @@ from strata.errors import StrataError
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+>")  # of an object in memory
 # The page needs no network: nothing is loaded from elsewhere, and nothing typeset by MathJax.
 _TEMPLATE = """
 {%- extends 'lab/index.html.j2' -%}
@@ -19,7 +21,7 @@ _TEMPLATE = """
 
 
 def cleaned(notebook: NotebookNode, name: str, drop: str) -> NotebookNode:
-    """A copy without what differs from run to run: cells with the tag `drop`, times of execution.
+    """A copy without what differs from run to run: cells with the tag `drop`, times and addresses.
 
     Raises StrataError where a cell has not run or ended in an error, as after editing by hand.
     """
@@ -35,6 +37,8 @@ def cleaned(notebook: NotebookNode, name: str, drop: str) -> NotebookNode:
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = number
+            if "text/plain" in output.get("data", {}):
+                output.data["text/plain"] = _ADDRESS.sub(">", output.data["text/plain"])
     kept = {"kernelspec": notebook.metadata.kernelspec, "language_info": {"name": "python"}}
     notebook.metadata = from_dict(kept)
     return notebook
