@@ -75,9 +75,7 @@ class TimeLeft:
         return done / (done + left) if done + left else 0.0
 
 
-if (
-    __name__ == "__main__"
-):  # before the set-up; `make figures`, `notebooks`, or `paper` and an own study
+if __name__ == "__main__":  # before the set-up: what make was asked for, and an own study
     target, study = (*sys.argv[1:], "paper", "")[:2]
     what = {"figures": "the figures and a report", "notebooks": "the notebooks"}
     what = what.get(target, "the paper, its figures and a report")
