@@ -31,8 +31,7 @@ rule export_notebook:
         html=report(
             "results/notebooks/{study}.html",
             caption="captions/notebook.rst",
-            category="{study}",
-            subcategory="Notebook",
+            category="notebooks",
         ),
     log:
         "results/logs/notebooks/{study}.export.log",
