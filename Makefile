@@ -6,16 +6,17 @@ PYTHONHASHSEED ?= 0
 export PATH := $(if $(filter /%,$(VENV)),,$(CURDIR)/)$(VENV)/bin:$(PATH)
 export PYTHONHASHSEED
 
-.PHONY: paper figures report real venv test lint bench unlock clean help
+.PHONY: paper figures notebooks report real venv test lint bench unlock clean help
 .NOTPARALLEL:
 
 help:
 	@echo "make paper    everything: PDF, figures, report; STUDY=studies/photos.yaml for another study"
 	@echo "make figures  without LaTeX"
+	@echo "make notebooks  a question to each study's tables, as pages (docs/notebooks.md)"
 	@echo "make real     DINOv2-small and Whisper tiny.en on photographs and recordings"
 	@echo "make test | lint | bench | venv | unlock | clean"
 
-paper figures: welcome $(READY)
+paper figures notebooks: welcome $(READY)
 	@python tools/terminal/run_study.py $@ $(if $(STUDY),--configfile $(STUDY))
 
 report: paper

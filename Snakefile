@@ -7,6 +7,7 @@
 # results/measures/{study}/{measure}/     tidy tables, one schema
 # results/claims/                         what the papers claim: cases.csv, verdicts.csv
 # results/atlas/index.html                a page to browse every neuron and layer
+# results/notebooks/                      a question to each study: {study}.html, .ipynb, .csv
 # results/figures/                        {name}.pdf, .svg and the .csv that is drawn
 # results/paper/strata.pdf                the paper
 # results/logs/                           one log per job
@@ -35,17 +36,28 @@ include: "rules/pruning.smk"
 include: "rules/figures.smk"
 include: "rules/claims.smk"
 include: "rules/atlas.smk"
+include: "rules/notebooks.smk"
 include: "rules/paper.smk"
 
 
 localrules:
     all,
     figures,
+    notebooks,
 
 
 rule figures:
     input:
         [figure_files(name) for study in config["run"] for name in figure_names(study)],
+
+
+rule notebooks:
+    input:
+        [
+            f"results/notebooks/{study}.html"
+            for study in config["run"]
+            if explored(study)
+        ],
 
 
 rule all:

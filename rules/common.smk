@@ -59,13 +59,14 @@ def code(script, environment, module=None):
     """A parameter for the code and the packages that a rule's results rest on.
 
     With them it changes, and Snakemake runs again what is affected. `module` gives a module that
-    the script only knows by a wildcard.
+    the script only knows by a wildcard. In a script's name {kind} is the study's kind.
     """
     software = pinned(Path(workflow.basedir) / "envs" / f"{environment}.yaml")
 
     def digest(wildcards):
         modules = [module(wildcards)] if module else []
-        return f"{SOURCES.digest(script, *modules)} {software}"
+        kind = study_of(wildcards)["kind"] if "{kind}" in script else ""
+        return f"{SOURCES.digest(script.format(kind=kind), *modules)} {software}"
 
     return digest
 

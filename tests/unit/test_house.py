@@ -23,6 +23,7 @@ STAGES = (
     "figures",
     "claims",
     "atlas",
+    "notebooks",
     "paper",
 )
 SHARED = (

@@ -1,5 +1,7 @@
 """The digest of the code behind a result: it changes with what is used, and with nothing else."""
 
+import json
+
 import pytest
 
 from strata import StrataError
@@ -59,6 +61,19 @@ def test_what_only_annotations_need_does_not_count(folder):
 
 def test_a_module_known_by_name_alone_can_be_added(folder):
     assert used(folder, "room/typed.py", "lib.room.one") == {"lib/room/one.py", "lib/stats.py"}
+
+
+def test_of_a_notebook_the_code_counts_and_neither_text_nor_what_only_jupyter_reads(folder):
+    def write(*code: str, text: str = "Why?") -> str:
+        cells = [{"cell_type": "markdown", "source": [text]}]
+        cells += [{"cell_type": "code", "source": source.splitlines(True)} for source in code]
+        (folder / "room/note.py.ipynb").write_text(json.dumps({"cells": cells}))
+        return digest(folder, "room/note.py.ipynb")
+
+    first = write("%matplotlib inline\nfrom lib.room import first", "first([1])")
+    assert used(folder, "room/note.py.ipynb") == {"lib/room/one.py", "lib/stats.py"}
+    assert first == write("from lib.room import first", "!ls\nfirst([1])", text="Because.")
+    assert first != write("from lib.room import first", "first([2])")
 
 
 @pytest.mark.parametrize(

@@ -86,14 +86,14 @@ def rule_bodies() -> dict[str, str]:
 
 
 def rules_with_environment() -> dict[str, str]:
-    """Name of the environment's file of every rule that runs a script."""
+    """Name of the environment's file of every rule that runs a script or a notebook."""
     named = {
         rule: re.findall(r'^ *conda:\n *"\.\./envs/(\w+)\.yaml"', body, flags=re.MULTILINE)
         for rule, body in rule_bodies().items()
-        if "script:\n" in body
+        if re.search(r"^ *(script|notebook):\n", body, flags=re.MULTILINE)
     }
     for rule, environments in named.items():
-        assert len(environments) == 1, f"rule {rule} runs a script and needs an environment"
+        assert len(environments) == 1, f"rule {rule} needs an environment"
     return {rule: environment for rule, (environment,) in named.items()}
 
 

@@ -35,6 +35,8 @@ WANTED = [f"results/figures/{name}.pdf" for name in FIGURES]
 WANTED += ["results/paper/generated/numbers.tex", "results/data/spoken/manifest.parquet"]
 WANTED += ["results/atlas/index.html"]
 WANTED += ["results/models/fetched/card.json", "results/models/dinov2-small-texture/card.json"]
+KINDS = ("named", "annotated", "shaped", "cut", "released")  # a study of each kind of notebook
+WANTED += [f"results/notebooks/{study}.html" for study in KINDS]
 TRAINED = ("vit", "mae", "clip", "wav2vec2", "hubert")
 # What Snakemake needs to hand a script its job; nothing of ours imports any of it.
 SNAKEMAKE = {"snakemake", "snakemake_interface_common", "snakemake_interface_logger_plugins"}

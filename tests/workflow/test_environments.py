@@ -17,7 +17,8 @@ def lock() -> dict[str, str]:
 
 def test_every_rule_has_an_environment_and_every_environment_a_rule():
     scripts = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
-    assert len(rules_with_environment()) == len(re.findall(r"^ *script:$", scripts, re.MULTILINE))
+    run = re.findall(r"^ *(?:script|notebook):$", scripts, re.MULTILINE)
+    assert len(rules_with_environment()) == len(run)
     assert set(rules_with_environment().values()) == {file.stem for file in FILES}
 
 
@@ -29,7 +30,8 @@ def test_every_rule_asks_for_its_own_resources():
 
 def test_every_rule_with_a_script_knows_its_code_and_its_packages():
     for rule, body in rule_bodies().items():
-        script = re.findall(r'script:\n *"\.\./workflow_scripts/(.+)"', body)
+        script = re.findall(r'(?:script|notebook):\n *"\.\./workflow_scripts/(.+)"', body)
+        script = [name.replace("{params.kind}", "{kind}") for name in script]
         environment = re.findall(r'"\.\./envs/(\w+)\.yaml"', body)
         known = re.findall(r'code=code\(\s*"(.+?)",\s*"(\w+)"', body)
         assert known == list(zip(script, environment, strict=True)), rule

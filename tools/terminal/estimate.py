@@ -75,10 +75,11 @@ class TimeLeft:
         return done / (done + left) if done + left else 0.0
 
 
-if __name__ == "__main__":  # before the set-up; `make figures`, or `paper` and an own study
+if __name__ == "__main__":  # before the set-up: what make was asked for, and an own study
     target, study = (*sys.argv[1:], "paper", "")[:2]
-    what = "the figures" if target == "figures" else "the paper, its figures"
-    line = f"Making {what} and a report in {ROOT / 'results'}: "
+    what = {"figures": "the figures and a report", "notebooks": "the notebooks"}
+    what = what.get(target, "the paper, its figures and a report")
+    line = f"Making {what} in {ROOT / 'results'}: "
     if study or (ROOT / "results/figures").exists():
         line += "how long it takes is told after the set-up"
     else:

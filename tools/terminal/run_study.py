@@ -1,6 +1,6 @@
 """Run Snakemake and say what is made, how far it is, and what there is at the end.
 
-usage: run_study.py paper|figures [options of snakemake]
+usage: run_study.py paper|figures|notebooks [options of snakemake]
 """
 
 import contextlib
@@ -24,6 +24,7 @@ from estimate import ROOT, TimeLeft, about, beforehand, in_words
 RESULTS = ROOT / "results"
 PDF, FIGURES, REPORT = (RESULTS / name for name in ("paper/strata.pdf", "figures", "report.html"))
 ATLAS = RESULTS / "atlas/index.html"
+NOTEBOOKS = RESULTS / "notebooks"
 SAID = RESULTS / time.strftime("logs/snakemake/%Y-%m-%dT%H%M%S.log")
 MIRROR = (
     "Without this source: STRATA_MIRROR (or data_mirror: in the configuration) may name a folder "
@@ -108,6 +109,8 @@ class Run:
         what = ["the PDF"] if "paper" in jobs else []
         what += [count(figures, "figure")] if figures else []
         what = f"{', '.join(what)} and the report" if what else "the report"
+        if "notebooks" in jobs:
+            what = count(jobs.get("export_notebook", 0), "notebook")
         line = f"Making {what} in {RESULTS}: {count(self.total, 'step')}"
         if self.embedded:
             line += f", {about(beforehand(jobs, self.cores))}"
@@ -263,8 +266,8 @@ def main(target: str, *options: str) -> int:
     lacking = find_tex() if target == "paper" else ""
     if lacking:
         display.say("LaTeX is missing: all but the PDF is made")
-    goals = [] if target == "paper" and not lacking else ["figures"]
-    goals += ["write_numbers", "atlas"] if lacking else []
+    goals = [] if target == "paper" else [target]
+    goals = ["figures", "write_numbers", "atlas"] if lacking else goals
     command = [sys.executable, "-m", "snakemake", *goals, *options]
     run = display.run = Run([*options], display.say)
     began = time.monotonic()
@@ -274,6 +277,9 @@ def main(target: str, *options: str) -> int:
         return status
     done = in_words(time.monotonic() - began)
     display.say(f"Done in {done}." if run.total else "Everything is up to date.")
+    if target == "notebooks":
+        display.say(f"The notebooks are in {NOTEBOOKS}")
+        return 0
     report = make_report(command, bool(run.total))
     paper = f"The paper is {PDF}, the" if target == "paper" and not lacking else "The"
     atlas = f", the atlas is {ATLAS}" if target == "paper" else ""

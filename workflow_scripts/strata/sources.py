@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ class _Source:
     """A file's imports, what it binds by them, and a digest of its code."""
 
     def __init__(self, path: Path):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = ast.parse(_code(path))
         self._tree = _Bare().visit(tree)
         self.imports = list(_imports(self._tree))
         self.bound = {own: (module, name) for module, name, own in self.imports if name}
@@ -30,6 +31,16 @@ class _Source:
     @cached_property
     def digest(self) -> str:
         return hashlib.sha256(ast.dump(self._tree).encode()).hexdigest()
+
+
+def _code(path: Path) -> str:
+    """A file's Python: of a notebook what its cells hold, but for lines that only Jupyter reads."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".ipynb":
+        return text
+    cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+    lines = "\n".join("".join(cell["source"]) for cell in cells).splitlines()
+    return "\n".join(line for line in lines if not line.startswith(("%", "!")))
 
 
 class _Bare(ast.NodeTransformer):

@@ -6,6 +6,7 @@ Snakemake and its packages see those folders; for all others a missing package i
 """
 
 import atexit
+import functools
 import json
 import os
 import sys
@@ -50,6 +51,8 @@ class Alone:
 
     @staticmethod
     def find_spec(name, path=None, target=None):
+        if name == "snakemake":
+            atexit.register(_note)  # runs before IPython's own, which empties __main__
         if path is None and not name.startswith("snakemake") and not _asked_by_snakemake():
             path = [entry for entry in sys.path if not _foreign(entry)]
         return PathFinder.find_spec(name, path, target)
@@ -62,8 +65,9 @@ class Alone:
         return (each for each in found if not _foreign(str(each.locate_file(""))))
 
 
+@functools.cache
 def _note() -> None:
-    """Add the process that ends to the environment's list: its rule and what it has loaded."""
+    """Once, add the process that ends to the environment's list: its rule, what it has loaded."""
     job = getattr(sys.modules["__main__"], "snakemake", None)  # a job's helper process has none
     loaded, foreign = set(), set()
     for name, module in sys.modules.copy().items():

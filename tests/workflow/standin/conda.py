@@ -61,21 +61,45 @@ def create(file: Path, prefix: Path) -> None:
 def link(wanted: list[Requirement], source: Path, site: Path) -> None:
     """Link the wanted packages and all that they require, and nothing else."""
     there = {canonicalize_name(d.name): d for d in distributions(path=[str(source)])}
-    found: set[str] = set()
+    found: set[tuple] = set()
     while wanted:
         requirement = wanted.pop()
         name = canonicalize_name(requirement.name)
         if name not in there or not requirement.specifier.contains(there[name].version):
             version = there[name].version if name in there else "no such package"
             sys.exit(f"{requirement}: {source} has {version}")
-        if name in found:
+        extras = ("", *sorted(requirement.extras))
+        if (name, extras) in found:
             continue
-        found.add(name)
+        found.add((name, extras))
         for top in top_level(there[name]):
             if not (site / top).exists():  # several packages share a namespace's folder
                 (site / top).symlink_to(source / top)
+        bring_beside(there[name], site)
         required = map(Requirement, there[name].requires or [])
-        wanted += [r for r in required if r.marker is None or r.marker.evaluate({"extra": ""})]
+        wanted += [
+            r
+            for r in required
+            if r.marker is None or any(r.marker.evaluate({"extra": extra}) for extra in extras)
+        ]
+
+
+def bring_beside(distribution: Distribution, site: Path) -> None:
+    """What a package brings beside its modules: commands, and data such as Jupyter's templates."""
+    prefix = site.parents[2]
+    for entry in distribution.entry_points.select(group="console_scripts"):
+        command = prefix / "bin" / entry.name
+        if not command.exists():
+            lines = ["#!" + str(prefix / "bin/python"), "import sys"]
+            lines += [f"from {entry.module} import {entry.attr.partition('.')[0]}"]
+            command.write_text("\n".join([*lines, f"sys.exit({entry.attr}())", ""]))
+            command.chmod(0o755)
+    for file in distribution.files or []:
+        if "share" in file.parts and file.parts[0] == "..":
+            target = prefix.joinpath(*file.parts[file.parts.index("share") :])
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            target.symlink_to(Path(distribution.locate_file(file)).resolve())
 
 
 def top_level(distribution: Distribution) -> set[str]:

@@ -1,0 +1,1 @@
+"""Notebooks: the style that they draw in (`drawing`), and pages made of them (`export`)."""
