@@ -1,9 +1,12 @@
 """The environments of the rules, as they are written down; test_conda.py runs the rules in them."""
 
 import re
+import tomllib
+from importlib.metadata import metadata
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 from running import ROOT, rule_bodies, rules_with_environment
 
@@ -13,6 +16,15 @@ FILES = sorted((ROOT / "envs").iterdir())
 def lock() -> dict[str, str]:
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     return dict(line.split("==") for line in lines if not line.startswith("#"))
+
+
+def test_the_lock_holds_for_the_oldest_python_that_is_promised():
+    """The Python that runs the tests may be newer than the one that a user's Debian has."""
+    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert oldest == ">=3.11"
+    for name, version in lock().items():
+        needs = metadata(name)["Requires-Python"] or ">=3"
+        assert SpecifierSet(needs).contains("3.11.0"), f"{name}=={version} needs Python {needs}"
 
 
 def test_every_rule_has_an_environment_and_every_environment_a_rule():
