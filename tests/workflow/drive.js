@@ -53,6 +53,10 @@
     told.counted = text(".status");
     told.address = location.hash;
     await change("Search a word", "");
+    await change(document.querySelector("[type=checkbox]").parentElement.firstChild.textContent, true);
+    told.sure = text(".status");
+    told.doubtful = all(".row .quiet:nth-child(3)").map((one) => one.textContent);
+    await change(document.querySelector("[type=checkbox]").parentElement.firstChild.textContent, false);
     await change("Sort by", "score");
     const list = document.querySelector(".list");
     list.focus();

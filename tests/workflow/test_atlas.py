@@ -65,6 +65,8 @@ def test_a_reader_searches_sorts_opens_and_compares_neurons(use):
     assert numbers == sorted(numbers)
     assert told["found"] and int(told["counted"].split()[0]) < int(known)
     assert "q=red" in told["address"]
+    assert int(told["sure"].split()[0]) < int(known)
+    assert all(float(row.rsplit("q ", 1)[1]) <= 0.05 for row in told["doubtful"])
     assert told["active"] == "2" and told["opened"] == told["second"]
     assert {"soft wpmi", "q-value", "planted factor", "clarity", "redundancy"} <= {*told["facts"]}
     assert told["bars"] == 20

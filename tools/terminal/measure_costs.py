@@ -9,7 +9,7 @@ import json
 import os
 from pathlib import Path
 
-from estimate import ROOT
+from estimate import MEASURED, ROOT
 
 jobs, made_by = {}, {}  # by Snakemake's number of the job; by file
 for record in (ROOT / ".snakemake/metadata").rglob("*"):
@@ -36,9 +36,15 @@ rules: dict[str, list] = {}
 for number, job in jobs.items():
     entry = rules.setdefault(job["rule"], [0, 0.0])
     rules[job["rule"]] = [entry[0] + 1, round(entry[1] + seconds(number), 1)]
-lines = ",\n".join(f'    "{rule}": {json.dumps(entry)}' for rule, entry in sorted(rules.items()))
+# What other studies need was measured in their runs, and is kept.
+known = MEASURED.get("elsewhere", {}) | MEASURED["rules"]
+elsewhere = {rule: entry for rule, entry in known.items() if rule not in rules}
 longest = round(max(map(chain, jobs)))
 target = Path(__file__).with_name("costs.json")
 source = f"a whole run on {len(os.sched_getaffinity(0))} cores"
 head = f'  "source": "{source}",\n  "longest_chain": {longest},\n'
-target.write_text(f'{{\n{head}  "rules": {{\n{lines}\n  }}\n}}\n')
+parts = []
+for name, table in {"rules": rules, "elsewhere": elsewhere}.items():
+    lines = (f'    "{rule}": {json.dumps(entry)}' for rule, entry in sorted(table.items()))
+    parts.append(f'  "{name}": {{\n' + ",\n".join(lines) + "\n  }")
+target.write_text("{\n" + head + ",\n".join(parts) + "\n}\n")

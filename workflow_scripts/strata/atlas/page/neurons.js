@@ -4,7 +4,7 @@
 strata.neurons = async (main, name, study, state, changed) => {
   const { element, labelled, select, replace, load, number, layerName, plain } = strata;
   const samples = strata.samples(name, study.samples);
-  const wordAt = new Map(study.words.map((word, index) => [word, index]));
+  const wordAt = new Map(study.words.map((word, index) => [word.toLowerCase(), index]));
   const models = new Map(study.models);
   if (!models.has(state.a)) state.a = study.models[0][0];
   if (!models.has(state.b)) state.b = "";
@@ -52,8 +52,9 @@ strata.neurons = async (main, name, study, state, changed) => {
       if (wanted >= 0 && data.layer[row] !== wanted) continue;
       const word = data.label[f][row];
       if (category >= 0 && (word < 0 || study.category[word] !== category)) continue;
-      if (state.sig && data.q_value && !(data.q_value[row] <= study.alpha)) continue;
-      if (least > -Infinity && !(data.score[f][row] >= least)) continue;
+      // A missing number would count as zero.
+      if (state.sig && data.q_value && !((data.q_value[row] ?? Infinity) <= study.alpha)) continue;
+      if (!((data.score[f][row] ?? -Infinity) >= least)) continue;
       rows.push(row);
     }
     return { f, found, rows: sorted(data, f, found, rows) };
