@@ -439,6 +439,8 @@ def categories_in_atlas(wildcards):
     """The file of the words' categories, for studies of labels."""
     kind = study_of(wildcards)["kind"]
     return None if kind in ("convexity", "pruning") else categories_path(wildcards)
+
+
 # --- notebooks ---------------------------------------------------------------------------------
 
 

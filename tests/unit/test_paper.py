@@ -307,6 +307,7 @@ def test_colours_can_be_told_apart_without_a_cone(palette, vision):
 def test_categories_keep_their_colours():
     assert category_colors(["more", "colors"])["colors"] == CATEGORY_COLORS["colors"]
     assert len(set(category_colors(["a", "b", "colors"]).values())) == 3
+    assert len(set(category_colors([f"family {i}" for i in range(11)]).values())) == 11
 
 
 def test_a_name_with_a_dot_is_kept(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -65,8 +66,11 @@ _DATELESS = {
 
 
 def category_colors(categories: Iterable[str]) -> dict[str, str]:
-    """A fixed colour for each known category, and spare ones in order for the others."""
-    spare = iter(_SPARE * 4)
+    """A fixed colour for each known category, and in order for the others the spare ones, then
+    those of known categories that are not there."""
+    categories = list(categories)
+    free = [color for name, color in CATEGORY_COLORS.items() if name not in categories]
+    spare = itertools.cycle([*_SPARE, *free])
     return {c: CATEGORY_COLORS.get(c) or next(spare) for c in categories}
 
 
