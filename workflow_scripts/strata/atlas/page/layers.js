@@ -16,7 +16,7 @@ strata.layers = async (main, name, study, state, changed) => {
   function cell(value, title = "") {
     const share = value == null ? 0 : Math.max(0, Math.min(1, value));
     return element("td", {
-      title, className: share > 0.5 ? "dark" : "", style: { "--share": share },
+      title, className: share > 0.72 ? "dark" : "", style: { "--share": share },
     }, number(value));
   }
 

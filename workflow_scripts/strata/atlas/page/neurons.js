@@ -183,7 +183,7 @@ strata.neurons = async (main, name, study, state, changed) => {
     return element("form", { className: "controls", onsubmit: (event) => event.preventDefault() },
       labelled("Search a word", search), words,
       labelled("Label by", select(data.functions.map((f) => [f, plain(f)]), state.fn || data.functions[0], set("fn"))),
-      labelled("Category", select([["", "every category"], ...study.categories.map((c) => [c.name, c.name])], state.cat || "", set("cat"))),
+      labelled("Category", select([["", "every category"], ...study.categories.map((c) => [c.name, plain(c.name)])], state.cat || "", set("cat"))),
       labelled("Sort by", select(ORDERS.filter(([key]) => has(key)), state.sort || "match", set("sort"))),
       labelled("Least score", least),
       data.q_value ? labelled(`q ≤ ${study.alpha} by ${plain(data.functions[0])}`, sure) : null);
@@ -191,7 +191,7 @@ strata.neurons = async (main, name, study, state, changed) => {
 
   function legend() {
     return element("ul", { className: "legend", "aria-label": "Categories" }, ...study.categories.map((category) =>
-      element("li", {}, element("span", { className: "dot", style: { background: category.color } }), category.name)));
+      element("li", {}, element("span", { className: "dot", style: { background: category.color } }), plain(category.name))));
   }
 
   let turn = 0;
