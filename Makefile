@@ -6,7 +6,7 @@ PYTHONHASHSEED ?= 0
 export PATH := $(if $(filter /%,$(VENV)),,$(CURDIR)/)$(VENV)/bin:$(PATH)
 export PYTHONHASHSEED
 
-.PHONY: paper figures notebooks report real venv test lint bench unlock clean help
+.PHONY: paper figures notebooks report real venv test lint bench unlock verify clean help
 .NOTPARALLEL:
 
 help:
@@ -14,7 +14,7 @@ help:
 	@echo "make figures  without LaTeX"
 	@echo "make notebooks  a question to each study's tables, as pages (docs/notebooks.md)"
 	@echo "make real     DINOv2-small and Whisper tiny.en on photographs and recordings"
-	@echo "make test | lint | bench | venv | unlock | clean"
+	@echo "make test | lint | bench | venv | unlock | verify | clean"
 
 paper figures notebooks: welcome $(READY)
 	@python tools/terminal/run_study.py $@ $(if $(STUDY),--configfile $(STUDY))
@@ -61,6 +61,10 @@ $(READY): requirements.txt pyproject.toml
 # After a run that was killed (a power cut): the next one may start in this folder.
 unlock: $(READY)
 	@python -m snakemake --unlock >/dev/null 2>&1 && echo "Unlocked."
+
+# Whether results are still what was made; AGAINST=another/results/provenance.json compares runs.
+verify: $(READY)
+	@python tools/terminal/provenance.py verify $(AGAINST)
 
 clean:
 	rm -rf results/* .snakemake && git checkout -- results 2>/dev/null || true

@@ -170,6 +170,16 @@ def test_what_is_up_to_date_is_not_made_again(copy, little):
     assert last == printed[-1]
 
 
+def test_make_verify_names_what_is_other_than_it_was_made(copy, little):
+    assert make_in(copy, "verify")[-1].endswith(" results, 0 other than they should be")
+    table = sorted((copy.path("results") / "figures").glob("*.csv"))[0]
+    kept = table.read_bytes()
+    table.write_bytes(kept + b"1\n")
+    told = make_in(copy, "verify", expect=2)
+    table.write_bytes(kept)
+    assert f"differs: figures/{table.name}" in told
+
+
 def test_after_a_killed_run_one_line_says_how_to_go_on(copy, little):
     study, printed = little
     made = [path.relative_to(copy.directory) for path in copy.path("results").rglob("*")]

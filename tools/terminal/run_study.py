@@ -19,6 +19,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+import provenance
 from estimate import ROOT, TimeLeft, about, beforehand, in_words
 
 RESULTS = ROOT / "results"
@@ -281,6 +282,8 @@ def main(target: str, *options: str) -> int:
         display.say(f"The notebooks are in {NOTEBOOKS}")
         return 0
     report = make_report(command, bool(run.total))
+    if run.total or not provenance.RECORD.exists():
+        provenance.write(*options)
     paper = f"The paper is {PDF}, the" if target == "paper" and not lacking else "The"
     atlas = f", the atlas is {ATLAS}" if target == "paper" else ""
     display.say(f"{paper} figures are in {FIGURES}, {report}{atlas}{lacking and '; ' + lacking}")
