@@ -6,7 +6,7 @@ PYTHONHASHSEED ?= 0
 export PATH := $(if $(filter /%,$(VENV)),,$(CURDIR)/)$(VENV)/bin:$(PATH)
 export PYTHONHASHSEED
 
-.PHONY: paper figures notebooks report real venv test lint bench unlock verify clean help
+.PHONY: paper figures notebooks report real venv test test-unit lint bench unlock verify clean help
 .NOTPARALLEL:
 
 help:
@@ -14,7 +14,7 @@ help:
 	@echo "make figures  without LaTeX"
 	@echo "make notebooks  a question to each study's tables, as pages (docs/notebooks.md)"
 	@echo "make real     DINOv2-small and Whisper tiny.en on photographs and recordings"
-	@echo "make test | lint | bench | venv | unlock | verify | clean"
+	@echo "make test | test-unit | lint | bench | venv | unlock | verify | clean"
 
 paper figures notebooks: welcome $(READY)
 	@python tools/terminal/run_study.py $@ $(if $(STUDY),--configfile $(STUDY))
@@ -29,6 +29,9 @@ venv: $(READY)
 
 test: $(READY) tex chromium lint
 	pytest
+
+test-unit: $(READY) lint
+	pytest --numprocesses auto tests/unit
 
 lint: $(READY)
 	ruff check . && ruff format --check . && snakefmt --check Snakefile rules && snakemake --lint

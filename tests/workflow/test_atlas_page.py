@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from running import cannot_run
+
 AXE = Path(importlib.util.find_spec("axe_core_python").origin).with_name("axe.min.js")
 DRIVE = Path(__file__).with_name("drive.js")
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -25,7 +27,7 @@ console.error = console.warn = (...told) => errors.push(told.join(" "));
 def browser() -> str:
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
-        pytest.skip("no Chromium on the PATH; tools/install-chromium says what to do")
+        cannot_run("no Chromium on the PATH; tools/install-chromium says what to do")
     return found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from running import ROOT, Workflow
+from running import ROOT, Workflow, cannot_run
 
 NODE = ROOT / "tools" / "slurm-node"
 CANNOT = 3  # its exit status where a node may not be made
@@ -51,7 +51,7 @@ def cluster(tmp_path_factory):
     made = Cluster(tmp_path_factory.mktemp("slurm"))
     up = made.node("up")
     if up.returncode == CANNOT:
-        pytest.skip(up.stderr.strip())
+        cannot_run(up.stderr.strip())
     try:
         assert up.returncode == 0, up.stderr
         yield made
