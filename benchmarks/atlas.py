@@ -98,7 +98,7 @@ def write_atlas(folder: Path, models: int, layers: int, neurons: int, n_words: i
     write_data(folder / "many/study.js", "many", told)
     for name in names:
         write_data(folder / f"many/model-{name}.js", f"many/{name}", data[name])
-    write_data(folder / "studies.js", "studies", [["many", "Many neurons"]])
+    write_data(folder / "studies.js", "", [["many", "Many neurons"]])
     copy_page(folder)
     return words
 

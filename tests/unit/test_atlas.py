@@ -82,6 +82,19 @@ def test_neurons_are_sorted_and_named(samples):
     assert [[WORDS[w] for w in row] for row in model["runners"]][2] == ["red", "sea"]
 
 
+def test_a_word_in_two_categories_is_of_the_first(samples):
+    categories = {"pets": ["dog"]} | CATEGORIES
+    given = {"labels": {"m": labels()}}
+    study = {"kind": "concepts", "title": "T", "models": ["m"]}
+    told, _ = study_data(study, {}, given, samples(), WORDS, categories)
+    assert told["categories"][told["category"][WORDS.index("dog")]]["name"] == "pets"
+
+
+def test_what_activates_a_neuron_least_is_told_apart(samples):
+    _, model = told(samples(), labels().assign(sign=lambda table: 1 - 2 * (table["unit"] == 1)))
+    assert model["sign"] == [1, -1, 1] * 2
+
+
 def test_the_order_of_rows_plays_no_part(samples):
     order = np.argsort(labels()["metric"] == "cosine", kind="stable")[::1]
     mixed = [*np.random.default_rng(0).permutation(order[:6]), *order[6:][::-1]]

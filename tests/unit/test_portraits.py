@@ -148,6 +148,17 @@ def test_histograms_are_numpys():
     assert sum(map(int, found["counts"][2].split(";"))) == 200
 
 
+def test_of_few_pictures_half_tell(model):
+    layers, images, texts, words = model
+    few = [(name, activations[:10]) for name, activations in layers]
+    portraits = describe(few, images[:10], texts, words)[0]
+    assert (portraits["n"] == 5).all()
+    assert portraits.loc[portraits["metric"] == "clarity", "value"].nunique() > 20
+    fewer = [(name, activations[:5]) for name, activations in layers]
+    with pytest.raises(StrataError, match="d: 5 pictures do not tell neurons apart; 6 are needed"):
+        describe(fewer, images[:5], texts, words)
+
+
 def test_activations_that_do_not_fit_are_refused(model):
     layers, images, texts, words = model
     with pytest.raises(StrataError, match="80 images, image_embeddings 79"):

@@ -69,6 +69,8 @@
     told.facts = all("dialog dt").map((one) => one.textContent);
     told.bars = all("dialog rect").length;
     told.link = location.hash;
+    told.nulls = all("dialog").map((one) => one.textContent).filter((all) => all.includes("null"));
+    told.focus = document.activeElement.className;
     told.dialog = await serious();
     document.querySelector("dialog .close").click();
     await until(() => !document.querySelector("dialog[open]"));
@@ -78,6 +80,25 @@
     all(".strip")[0].querySelectorAll("button")[1].click();
     await pause();
     told.layer = [...new Set(places().slice(0, 5).map((place) => place.split(" · ")[0]))];
+  }
+
+  // Files that come late or not at all must not put one model's numbers under another's name.
+  async function late() {
+    await until(() => rows().length);
+    const models = [...control("Model").options].map((one) => one.value);
+    const [first, second] = [places().join(), models[1]];
+    const append = document.head.append.bind(document.head);
+    document.head.append = (script) => setTimeout(() => append(script), 300);
+    control("Model").value = second;
+    control("Model").dispatchEvent(new Event("change"));
+    await change("Model", models[0]);
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    told.same = control("Model").value === models[0] && places().join() === first;
+    document.head.append = (script) => { script.src = "none.js"; append(script); };
+    await change("Model", models[2]);
+    await until(() => text(".status").includes("cannot be read"));
+    told.left = rows().length;
+    told.errors = told.errors.filter((one) => !one.includes("none.js"));
   }
 
   async function layers() {
@@ -91,7 +112,7 @@
   }
 
   try {
-    const steps = { neurons, layers, link: async () => {
+    const steps = { neurons, layers, late, link: async () => {
       await until(() => document.querySelector("dialog[open]"));
       told.opened = text("dialog[open] h2");
     } };

@@ -71,11 +71,16 @@ def test_a_reader_searches_sorts_opens_and_compares_neurons(use):
     assert all(float(row.rsplit("q ", 1)[1]) <= 0.05 for row in told["doubtful"])
     assert told["active"] == "2" and told["opened"] == told["second"]
     assert {"soft wpmi", "q-value", "planted factor", "clarity", "redundancy"} <= {*told["facts"]}
-    assert told["bars"] == 20
+    assert told["bars"] == 20 and told["nulls"] == [] and told["focus"] == "close"
     assert len(told["panes"]) == 2 and all("neurons" in status for status in told["panes"])
     assert len(told["layer"]) == 1
     again = use("link", told["link"].removeprefix("#"))
     assert again["opened"] == told["opened"] and again["errors"] == []
+
+
+def test_a_model_that_comes_late_or_never_is_not_shown_as_another(use):
+    told = use("late", "study=tiny&sort=place")
+    assert told["errors"] == [] and told["same"] and told["left"] == 0
 
 
 def test_an_address_of_what_is_not_there_opens_the_first(use):

@@ -9,4 +9,4 @@ with job(snakemake):
 
     copy_page(Path(snakemake.output.page).parent)
     studies = [[name, title] for name, title in snakemake.params.studies.items()]
-    write_data(snakemake.output.studies, "studies", studies)
+    write_data(snakemake.output.studies, "", studies)  # a name that no study has

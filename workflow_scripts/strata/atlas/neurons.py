@@ -28,7 +28,8 @@ def vocabulary_of(
 
     others = sorted(set(labels["concept"].dropna()) - set(concepts))
     words = [*concepts, *others]
-    of = {word: number for number, own in enumerate(categories.values()) for word in own}
+    lists = reversed([*enumerate(categories.values())])  # the first that has a word counts
+    of = {word: number for number, own in lists for word in own}
     colors = category_colors(categories)
     named = [{"name": name, "color": colors[name]} for name in categories]
     return {
@@ -93,6 +94,8 @@ def _of_main(main: pd.DataFrame, number: Mapping[str, int], samples: Samples | N
     for column in ("q_value", "margin", "stability"):
         if column in main and main[column].notna().any():
             told[column] = short(main[column], 3)
+    if "sign" in main:
+        told["sign"] = main["sign"].astype(int).tolist()
     if "runner_up" in main:
         split = main["runner_up"].fillna("").str.split(";")
         told["runners"] = [[number[word] for word in row if word in number] for row in split]

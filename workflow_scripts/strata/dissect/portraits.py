@@ -20,7 +20,8 @@ from strata.dissect.problem import check_activations, check_embeddings, unit_row
 from strata.errors import StrataError
 from strata.tables import check_measures
 
-TOP = 30  # pictures that tell what a neuron stands for
+TOP = 30  # pictures that tell what a neuron stands for (half of all, of fewer than 60)
+_LEAST = 3  # of them
 NEAREST = 40  # neurons of a model that are kept for each word
 BINS = 20  # of a neuron's activations
 _BLOCK = 256  # neurons whose pictures' embeddings are held at once
@@ -61,7 +62,7 @@ def describe_neurons(
     Raises StrataError for fewer than 3 pictures and embeddings of length 0.
     """
     top = np.asarray(top)
-    if top.ndim != 2 or top.shape[1] < 3:
+    if top.ndim != 2 or top.shape[1] < _LEAST:
         raise StrataError(f"top has shape {top.shape}; three pictures of each neuron are needed")
     images = unit_rows(image_embeddings, "image")
     parts = [_of_pictures(images[top[i : i + _BLOCK]]) for i in range(0, len(top), _BLOCK)]
@@ -101,12 +102,17 @@ def describe_model(
     ranks = random_ranks(images, seed)
     words = unit_rows(text_embeddings, "text")
     check_embeddings(images, words)
+    k = min(TOP, len(images) // 2)  # of all pictures all neurons have the same
+    if k < _LEAST:
+        raise StrataError(
+            f"{dataset}: {len(images)} pictures do not tell neurons apart; {2 * _LEAST} are needed"
+        )
     common = {"model": model, "dataset": dataset, "seed": seed}
     portraits, nearest, histograms = [], [], []
     for index, (name, activations) in enumerate(layers):
         where = common | {"layer": name, "layer_index": index}
         check_activations(activations, len(images))
-        found = survey(activations, min(TOP, len(images)), 64, ranks)
+        found = survey(activations, k, 64, ranks)
         units = np.flatnonzero(~found.constant)
         described = describe_neurons(found.top[units], images, units)
         told = described.scores.melt(["unit", "nearest_unit"], var_name="metric")
@@ -114,8 +120,8 @@ def describe_model(
         nearest.append(_nearest_to(words, described.directions, units).assign(**where))
         histograms.append(histogram(activations).assign(model=model, layer=name, layer_index=index))
     keys = {"low": np.nan, "high": np.nan}
-    table = pd.concat(portraits).assign(concept=None, n=min(TOP, len(images)), **keys)
-    near = _best(pd.concat(nearest)).assign(metric="cosine", n=min(TOP, len(images)), **keys)
+    table = pd.concat(portraits).assign(concept=None, n=k, **keys)
+    near = _best(pd.concat(nearest)).assign(metric="cosine", n=k, **keys)
     near["concept"] = np.asarray(concepts, dtype=object)[near["word"]]
     return (
         check_measures(table, f"portraits of {model}"),

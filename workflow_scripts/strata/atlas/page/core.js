@@ -20,7 +20,10 @@ const strata = (() => {
         waiting.set(name, resolve);
         const script = document.createElement("script");
         script.src = file;
-        script.onerror = () => reject(new Error(`${file} cannot be read`));
+        script.onerror = () => {
+          loading.delete(name);
+          reject(new Error(`${file} cannot be read`));
+        };
         document.head.append(script);
       }));
     }
@@ -69,7 +72,7 @@ const strata = (() => {
   function replace(box, ...children) {
     const controls = () => [...box.querySelectorAll("select, button, input")];
     const at = controls().indexOf(document.activeElement);
-    box.replaceChildren(...children);
+    box.replaceChildren(...children.filter((child) => child != null));
     if (at >= 0) controls()[at]?.focus();
   }
 

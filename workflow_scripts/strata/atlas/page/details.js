@@ -2,7 +2,7 @@
 "use strict";
 
 strata.details = (study, samples, model, data, row, { open, close }) => {
-  const { element, number, layerName, plain } = strata;
+  const { element, replace, number, layerName, plain } = strata;
   const dialog = document.getElementById("details");
   const word = (index) => (index < 0 ? "no label" : plain(study.words[index]));
   const where = (at) => `${layerName(data.layers[data.layer[at]])}, neuron ${data.unit[at]}`;
@@ -44,16 +44,18 @@ strata.details = (study, samples, model, data, row, { open, close }) => {
 
   const main = data.label[0][row];
   const top = data.top ? data.top[row] : [];
-  dialog.replaceChildren(
+  const low = data.sign && data.sign[row] < 0; // a label of low activation
+  replace(dialog,
     element("form", { method: "dialog" },
       element("button", { className: "close", "aria-label": "Close" }, "✕")),
     element("h2", { id: "details-title" }, word(main)),
     element("p", { className: "quiet" }, `${model}, ${where(row)}`),
-    top.length && samples.any ? element("section", {}, element("h3", {}, "What activates it most"),
+    top.length && samples.any ? element("section", {}, element("h3", {}, low ? "What activates it least" : "What activates it most"),
       element("div", { className: "shown" }, ...top.map((place) => samples.show(place, 96)))) : null,
     facts(),
     data.spread ? histogram() : null,
   );
   dialog.onclose = close;
   if (!dialog.open) dialog.showModal();
+  dialog.querySelector(".close").focus();
 };

@@ -1,13 +1,20 @@
 // Studies 2 and 3: convexity by concept and layer, judgements, cuts, and what lies near a sample.
 "use strict";
 
-strata.layers = async (main, name, study, state, changed) => {
+strata.layers = async (main, name, study, state, changed, alive) => {
+  const own = ++strata.layers.turn;
   const { element, labelled, select, replace, load, number, layerName, plain } = strata;
   const samples = strata.samples(name, study.samples);
   const models = new Map(study.models);
   if (!models.has(state.a)) state.a = study.models[0][0];
   const data = await load(`${name}/${state.a}`, `${name}/model-${encodeURIComponent(state.a)}.js`);
-  const again = () => { changed(state); strata.layers(main, name, study, state, changed); };
+  if (!alive() || own !== strata.layers.turn) return;
+  const again = () => {
+    changed(state);
+    strata.layers(main, name, study, state, changed, alive).catch((error) => {
+      if (alive()) main.replaceChildren(element("p", { role: "alert" }, String(error.message)));
+    });
+  };
   const families = Object.keys(data.families || {});
   if (!families.includes(state.family)) state.family = families[0] || "";
   const heads = () => data.layers.map((layer) => element("th", { scope: "col", title: layer[0] }, layerName(layer)));
@@ -98,3 +105,4 @@ strata.layers = async (main, name, study, state, changed) => {
     ...(data.cuts ? [cuts()] : []),
     ...(samples.any ? [neighbors()] : []));
 };
+strata.layers.turn = 0;

@@ -4,11 +4,17 @@
 (async () => {
   const { element, load, read, write } = strata;
   const main = document.getElementById("main");
-  const studies = await load("studies", "studies.js");
+  const studies = await load("", "studies.js");
   const known = new Map(studies);
-  let shown = null;
+  const dialog = document.getElementById("details");
+  let turn = 0;
 
+  // What is asked for later may be there sooner: only the last view may be drawn.
   async function show() {
+    const own = ++turn;
+    const alive = () => own === turn;
+    dialog.onclose = null;
+    dialog.close();
     const state = read();
     if (!known.has(state.study)) state.study = studies[0][0];
     for (const link of document.querySelectorAll("#studies a")) {
@@ -18,11 +24,11 @@
     document.title = `${known.get(state.study)} – Strata atlas`;
     try {
       const study = await load(state.study, `${state.study}/study.js`);
-      const view = study.models && study.words ? strata.neurons : strata.layers;
-      shown = state.study;
-      await view(main, state.study, study, state, (changed) => write(changed));
+      const view = study.words ? strata.neurons : strata.layers;
+      const changed = (now) => { if (alive()) write(now); };
+      if (alive()) await view(main, state.study, study, state, changed, alive);
     } catch (error) {
-      main.replaceChildren(element("p", { role: "alert" }, String(error.message || error)));
+      if (alive()) main.replaceChildren(element("p", { role: "alert" }, String(error.message || error)));
       throw error;
     }
   }

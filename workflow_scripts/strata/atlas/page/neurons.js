@@ -1,10 +1,11 @@
 // Study 1: find neurons by word, category and score; one model, or two beside each other.
 "use strict";
 
-strata.neurons = async (main, name, study, state, changed) => {
+strata.neurons = async (main, name, study, state, changed, alive) => {
   const { element, labelled, select, replace, load, number, layerName, plain } = strata;
   const samples = strata.samples(name, study.samples);
-  const wordAt = new Map(study.words.map((word, index) => [word.toLowerCase(), index]));
+  const wordAt = new Map(study.words.map((word, index) => [word.toLowerCase(), index]).reverse());
+  const exactly = new Map(study.words.map((word, index) => [word, index]));
   const models = new Map(study.models);
   if (!models.has(state.a)) state.a = study.models[0][0];
   if (!models.has(state.b)) state.b = "";
@@ -27,7 +28,7 @@ strata.neurons = async (main, name, study, state, changed) => {
     const asked = (state.q || "").trim().toLowerCase();
     if (!asked) return null;
     const found = new Map();
-    const exact = wordAt.get(asked);
+    const exact = exactly.get(state.q.trim()) ?? wordAt.get(asked);
     const near = exact !== undefined && data.nearest ? data.nearest[exact] : null;
     if (near) near[0].forEach((row, i) => found.set(row, near[1][i]));
     const words = new Set();
@@ -80,6 +81,7 @@ strata.neurons = async (main, name, study, state, changed) => {
     const numbers = [`score ${number(data.score[f][row])}`];
     if (data.q_value && f === 0) numbers.push(`q ${number(data.q_value[row], 3)}`);
     if (near != null) numbers.push(`cosine ${number(near)}`);
+    if (data.sign && data.sign[row] < 0) numbers.push("where it is low");
     const planted = data.functions.indexOf("planted_factor");
     const factor = planted >= 0 && planted !== f && data.label[planted][row] >= 0
       ? `${plain(study.words[data.label[planted][row]])} ${number(data.score[planted][row])}` : "";
@@ -143,7 +145,7 @@ strata.neurons = async (main, name, study, state, changed) => {
     });
   }
 
-  async function fill(side) {
+  async function fill(side, current) {
     const made = panes[side] || pane(side);
     const chosen = [...(side === "b" ? [["", "no second model"]] : []), ...study.models];
     const picker = labelled(side === "b" ? "Compare with" : "Model", select(chosen, state[side], (value) => {
@@ -157,7 +159,9 @@ strata.neurons = async (main, name, study, state, changed) => {
       made.list.box.hidden = true;
       return made;
     }
-    made.data = await modelFile(state[side]);
+    const data = await modelFile(state[side]);
+    if (!current()) return made;
+    made.data = data;
     made.list.box.hidden = false;
     const begun = performance.now();
     const { f, found, rows } = rowsOf(made.data, state[`l${side}`]);
@@ -174,17 +178,23 @@ strata.neurons = async (main, name, study, state, changed) => {
     const words = element("datalist", { id: "words" }, ...study.words.map((word) => element("option", { value: word })));
     const search = element("input", {
       type: "search", id: "search", value: state.q || "", placeholder: "dog, crimson, falling …", autocomplete: "off",
-      oninput: (event) => { state.q = event.target.value; state.sort = ""; update(); },
+      oninput: (event) => {
+        state.q = event.target.value;
+        state.sort = "";
+        order.value = "match";
+        update();
+      },
     });
     search.setAttribute("list", "words");
     const sure = element("input", { type: "checkbox", checked: state.sig === "1", onchange: (event) => set("sig")(event.target.checked ? "1" : "") });
     const least = element("input", { type: "number", step: "any", value: state.min || "", oninput: (event) => set("min")(event.target.value) });
     const has = (key) => ["match", "score", "place"].includes(key) || data[key];
+    const order = select(ORDERS.filter(([key]) => has(key)), state.sort || "match", set("sort"));
     return element("form", { className: "controls", onsubmit: (event) => event.preventDefault() },
       labelled("Search a word", search), words,
       labelled("Label by", select(data.functions.map((f) => [f, plain(f)]), state.fn || data.functions[0], set("fn"))),
       labelled("Category", select([["", "every category"], ...study.categories.map((c) => [c.name, plain(c.name)])], state.cat || "", set("cat"))),
-      labelled("Sort by", select(ORDERS.filter(([key]) => has(key)), state.sort || "match", set("sort"))),
+      labelled("Sort by", order),
       labelled("Least score", least),
       data.q_value ? labelled(`q ≤ ${study.alpha} by ${plain(data.functions[0])}`, sure) : null);
   }
@@ -197,15 +207,29 @@ strata.neurons = async (main, name, study, state, changed) => {
   let turn = 0;
   async function update() {
     const own = ++turn;
+    const current = () => alive() && own === turn;
     changed(state);
-    await fill("a");
-    if (own === turn) await fill("b");
+    for (const side of ["a", "b"]) {
+      try {
+        await fill(side, current);
+      } catch (error) {
+        if (current()) failed(side, error);
+      }
+      if (!current()) return;
+    }
+  }
+
+  function failed(side, error) {
+    panes[side].list.set([]);
+    panes[side].status.textContent = String(error.message);
   }
 
   const first = await modelFile(state.a);
+  if (!alive()) return;
   panes.a = panes.b = undefined;
   main.replaceChildren(controls(first), legend(), element("div", { className: "panes" }, pane("a").box, pane("b").box));
   await update();
+  if (!alive()) return;
   const asked = /^([ab])(\d+)$/.exec(state.n || "");
   if (asked && panes[asked[1]].data && Number(asked[2]) < panes[asked[1]].data.unit.length) open(asked[1], Number(asked[2]));
 };
