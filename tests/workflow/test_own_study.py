@@ -134,7 +134,7 @@ def test_a_model_that_saw_the_things_is_more_convex_than_its_random_rival(follow
 def test_the_paper_describes_the_study(followed):
     copy, _ = followed
     text = copy.path("results/paper/generated/studies.tex").read_text()
-    assert text.startswith("\\section{My sounds}") and "\\DataSoundsN{} samples" in text
+    assert "\n\\section{My sounds}" in text and "\\DataSoundsN{} samples" in text
     numbers = copy.path("results/paper/generated/numbers.tex").read_text()
     for macro in re.findall(r"\\((?:Cut|Data)\w+)", text):
         assert f"\\newcommand{{\\{macro}}}" in numbers

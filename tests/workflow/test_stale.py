@@ -78,7 +78,8 @@ def test_a_figures_module_runs_its_own_figures_alone(workflow, edited):
 def test_another_version_of_a_package_runs_what_uses_it(workflow, edited):
     edited("envs/figures.yaml", "matplotlib==", "matplotlib==1")
     rules = planned(workflow("--dry-run", *TINY))
-    assert rules == {"plot_measure", "plot_scores", "plot_neurons", "plot_specimen", "paper", "all"}
+    drawn = {"plot_measure", "plot_scores", "plot_neurons", "plot_specimen"}
+    assert rules == drawn | {"atlas_study", "atlas", "paper", "all"}
 
 
 def test_new_removed_and_changed_files_of_a_users_folder_are_noticed(tmp_path):

@@ -32,7 +32,8 @@ def test_every_measure_is_a_table_of_the_same_columns(workflow):
     tables = [
         path
         for path in workflow.path("results/measures").rglob("*.parquet")
-        if path.parent.name not in ("truth_neurons", "half_labels", "credits", "answers")
+        if path.parent.name
+        not in ("truth_neurons", "half_labels", "histograms", "credits", "answers")
         and "deviates" not in path.parts
     ]
     assert len(tables) >= 16
