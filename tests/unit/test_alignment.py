@@ -352,6 +352,31 @@ def test_the_naive_gradient_leads_to_a_minimum(planted):
         assert loss(fitted.weights + 0.02 * draw.normal(size=(12, 12))) > best
 
 
+def test_fewer_items_than_dimensions_are_fitted_where_they_lie():
+    """W leads nowhere that no item is, and no step of any size away from it lowers the loss."""
+    draw = np.random.default_rng(1)
+    embeddings = draw.normal(size=(20, 50))
+    rows = np.array([draw.choice(20, 3, replace=False) for _ in range(300)])
+    fitted = fit_transform(embeddings, rows, regularisation=1e-2, iterations=2000)
+    standard = (embeddings - fitted.mean) / fitted.scale
+    outside = np.eye(50) - np.linalg.pinv(standard) @ standard
+    assert np.abs(outside @ fitted.weights).max() < 1e-8
+    assert np.abs(fitted.weights @ outside).max() < 1e-8
+
+    def loss(weights):
+        vectors = standard @ weights
+        similar = vectors @ vectors.T
+        a, b, c = rows.T
+        logits = np.stack([similar[a, b], similar[a, c], similar[b, c]], axis=1)
+        answers = np.log(np.exp(logits - logits[:, :1]).sum(axis=1)).mean()
+        return answers + 1e-2 * (weights**2).sum()
+
+    best = loss(fitted.weights)
+    for size in (1e-3, 1e-2, 1e-1):
+        for _ in range(10):
+            assert loss(fitted.weights + size * draw.normal(size=(50, 50))) > best
+
+
 def test_strong_glocal_regularisation_leaves_a_multiple_of_the_representation(planted):
     embeddings, rows = planted
     fitted = fit_transform(embeddings, rows, "glocal", regularisation=1e4)

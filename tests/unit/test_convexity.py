@@ -13,6 +13,7 @@ from strata import StrataError
 from strata.convexity import graph_convexity, pair_scores
 from strata.convexity.graphs import component_sizes, neighbor_graph
 from strata.convexity.neighbors import nearest
+from strata.convexity.shortest_paths import score_paths, score_permuted
 from strata.intervals import random_halves
 
 
@@ -184,6 +185,22 @@ def test_the_mean_of_the_null_is_the_chance():
     assert (np.abs(np.mean(means, axis=0) - expected) < 4 * errors).all()
     better = np.mean([row[0] >= found.mean for row in means])
     assert found.p_value == pytest.approx(better, abs=0.1)
+
+
+def test_permuted_labels_are_scored_as_by_paths_of_their_own():
+    """Samples at one point (edges of no length) and in several components included."""
+    draw = np.random.default_rng(0)
+    features = np.concatenate([draw.normal(size=(50, 2)), 100 + draw.normal(size=(30, 2))])
+    features[10:25] = features[10]
+    graph = neighbor_graph(features, 4)
+    codes = np.stack([draw.permutation(np.arange(80) % 5) for _ in range(7)]).astype(np.int32)
+    sums = score_permuted(graph, codes)
+    for labeling, own in zip(codes, sums.T, strict=True):
+        targets = [np.setdiff1d(np.flatnonzero(labeling == labeling[i]), [i]) for i in range(80)]
+        start = np.cumsum([0, *map(len, targets)])
+        flat = np.concatenate(targets).astype(np.int32)
+        scores = np.nan_to_num(score_paths(graph, labeling, np.arange(80), start, flat))
+        np.testing.assert_allclose(own, np.add.reduceat(scores, start[:-1]), atol=1e-12)
 
 
 def test_sampled_pairs_are_some_of_all():

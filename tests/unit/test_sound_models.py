@@ -99,6 +99,13 @@ def test_layers_width_and_frames_are_the_models_own_whatever_stands_beside(name,
                 )
 
 
+def test_clips_of_whisper_go_with_clips_of_about_their_length(folder):
+    front_end = load_encoder(folder("whisper"), device="cpu").front_end
+    clips = [torch.zeros(80, length) for length in (40, 200, 100, 50, 190, 75, 160, 34)]
+    groups = [[clips[place].shape[1] for place in group] for group in front_end.groups(clips)]
+    assert groups == [[200, 190, 160], [100, 75], [50, 40], [34]]
+
+
 def library(folder, name):
     """The encoder as transformers alone loads it, and its feature extractor."""
     config = transformers.AutoConfig.from_pretrained(folder)

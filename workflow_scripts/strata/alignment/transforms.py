@@ -142,7 +142,7 @@ def _checked_local(local: Sequence[np.ndarray], dimensions: int) -> list[np.ndar
 
 
 class _Loss:
-    """The objective as a function of W (and the bias of gLocal), flattened."""
+    """The objective as a function of W (and the bias of gLocal), flattened; W in a `basis`."""
 
     def __init__(
         self,
@@ -162,10 +162,11 @@ class _Loss:
         counts = as_array(np.ones(len(triplets)) if counts is None else counts, "counts")
         counts = counts.astype(float)
         place = np.searchsorted(used, triplets)
-        self.items = torch.from_numpy(standard[used])
+        self.basis = _span(standard[used]) if method == "naive" else np.eye(standard.shape[1])
+        self.items = torch.from_numpy(standard[used] @ self.basis)
         self.a, self.b, self.c = torch.from_numpy(place).T
         self.share = torch.from_numpy(counts / counts.sum())
-        self.dimensions = standard.shape[1]
+        self.dimensions = self.basis.shape[1]
         self.method, self.regularisation = method, regularisation
         self.alpha, self.temperature, self.task = alpha, temperature, task
         self.local = None if local is None else [torch.from_numpy(batch) for batch in local]
@@ -230,12 +231,25 @@ class _Loss:
 
         size = self.dimensions
         # Similarities of standardised items grow with the dimension: begin where they are near one.
-        start = np.concatenate([(np.eye(size) / np.sqrt(size)).ravel(), np.zeros(size)])
+        first = np.eye(size) / np.sqrt(len(self.basis))
+        start = np.concatenate([first.ravel(), np.zeros(size)])
         start = start if self.method == "glocal" else start[: size**2]
         options = {"maxiter": iterations}
         found = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x
-        bias = found[size**2 :] if self.method == "glocal" else np.zeros(size)
-        return found[: size**2].reshape(size, size), bias
+        bias = found[size**2 :] if self.method == "glocal" else np.zeros(len(self.basis))
+        weights = self.basis @ found[: size**2].reshape(size, size) @ self.basis.T
+        return weights, bias
+
+
+def _span(items: np.ndarray) -> np.ndarray:
+    """Orthonormal basis (dimensions, rank) of what `items` (items, dimensions) span.
+
+    The naive loss leaves W free outside of it, where its penalty makes W zero; and from a multiple
+    of the identity no gradient leads out of basis M basis^T. So M alone is fitted, which for fewer
+    items than dimensions is far smaller.
+    """
+    _, lengths, rows = np.linalg.svd(items, full_matrices=False)
+    return rows[lengths > lengths[0] * max(items.shape) * np.finfo(np.float64).eps].T
 
 
 # --- cross-validation over items ----------------------------------------------------------------

@@ -52,15 +52,10 @@ def score_permuted(graph: NeighborGraph, codes: np.ndarray) -> np.ndarray:
 
     `codes` (labelings, n) are permutations of one labeling.
     """
-    edges, sizes = edges_of(graph), np.bincount(codes[0])
-    start = np.concatenate([[0], np.cumsum(sizes)])
-    members = np.argsort(codes, axis=1, kind="stable").astype(np.int32)
+    edges, labels = edges_of(graph), np.ascontiguousarray(codes.T)
     sums = np.empty((graph.n, len(codes)))
     sources = np.arange(graph.n)
-    in_parallel(
-        lambda piece: _score_null(edges, codes, start, members, sources[piece], sums[piece]),
-        graph.n,
-    )
+    in_parallel(lambda piece: _score_null(edges, labels, sources[piece], sums[piece]), graph.n)
     return sums
 
 
@@ -89,24 +84,35 @@ def _score(edges, codes, sources, start, targets, scores):
 
 
 @compiled
-def _score_null(edges, codes, start, members, sources, sums):
-    """sums[s, b]: total score of the pairs of sources[s] when labels are codes[b].
+def _score_null(edges, labels, sources, sums):
+    """sums[s, b]: total score of the pairs of sources[s] when the labels are labels[:, b].
 
-    `members[b, start[c] : start[c + 1]]` are the samples of concept c under codes[b]. The paths do
-    not depend on the labels, so that one search serves all permutations. Without a path: 0.
+    The paths do not depend on the labels, so that one search serves all permutations; and how many
+    vertices of a path are inside follows from the path to the vertex before. Without a path: 0.
     """
-    n = len(edges.indptr) - 1
+    n, n_labelings = labels.shape
     work = workspace(n, edges.n_buckets)
     everything = np.arange(n).astype(np.int32)
+    inside = np.zeros((n, n_labelings), np.int32)  # of the interior vertices on the way
+    found = np.zeros(n_labelings, np.int64)
     for s in range(len(sources)):
-        source = sources[s]
+        source, total = sources[s], sums[s]
         search(edges, source, everything, work)
-        for b in range(len(codes)):
-            concept = codes[b, source]
-            total = 0.0
-            for i in range(start[concept], start[concept + 1]):
-                target = members[b, i]
-                if target != source and work.distance[target] < np.inf:
-                    total += share_inside(work.before, source, target, codes[b], concept)
-            sums[s, b] = total
+        own = labels[source]
+        inside[source], total[:] = -1, 0.0  # the source is not in the interior
+        deepest = 0
+        for i in range(work.state[3]):
+            deepest = max(deepest, work.hops[work.order[i]])
+        for hops in range(1, deepest + 1):
+            found[:] = 0
+            for i in range(work.state[3]):
+                v = work.order[i]
+                if work.hops[v] == hops:
+                    u = work.before[v]
+                    for b in range(n_labelings):
+                        count = inside[u, b] + np.int32(labels[u, b] == own[b])
+                        inside[v, b] = count
+                        found[b] += (1 if hops == 1 else count) * (labels[v, b] == own[b])
+            for b in range(n_labelings):
+                total[b] += found[b] / max(1, hops - 1)
         end(work)

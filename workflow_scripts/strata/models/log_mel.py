@@ -44,6 +44,7 @@ class LogMelFrontEnd(FrontEnd):
 # --- Whisper and its like -------------------------------------------------------------------------
 
 _AFTER = 3  # log-mel frames behind a padded clip of which the last is silence as all that follow
+_ALIKE = 0.75  # of the longest clip of a pass, that its shortest has: padding is computed as well
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,17 @@ class WhisperFrontEnd(LogMelFrontEnd):
     def _lengths(self, clips: Sequence[torch.Tensor]) -> list[int]:
         after = _AFTER if self.context == "full" else 0
         return [length - after for length in super()._lengths(clips)]
+
+    def groups(self, clips: Sequence[torch.Tensor]) -> list[list[int]]:
+        """Clips of about one length go together."""
+        if self.context == "full":
+            return super().groups(clips)
+        lengths, passes = self._lengths(clips), []
+        for place in sorted(range(len(clips)), key=lambda place: -lengths[place]):
+            if not passes or lengths[place] < _ALIKE * lengths[passes[-1][0]]:
+                passes.append([])
+            passes[-1].append(place)
+        return passes
 
     def arguments(self, clips: Sequence[torch.Tensor]) -> dict[str, Any]:
         import torch
