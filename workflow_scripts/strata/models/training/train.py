@@ -166,17 +166,19 @@ def _masked(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log, 
     """
     model = _build(recipe.architecture, "ViTMAEForPreTraining")
 
-    def loss_of(rows, draw):
-        pixels = pictures.look.shifted(pictures.images[rows], draw)
+    def loss_on(images, draw):
+        pixels = pictures.look.shifted(images, draw)
         patches = (model.config.image_size // model.config.patch_size) ** 2
-        noise = torch.rand(len(rows), patches, generator=draw)
+        noise = torch.rand(len(images), patches, generator=draw)
         return model(pixel_values=pixels, noise=noise).loss
+
+    def loss_of(rows, draw):
+        return loss_on(pictures.images[rows], draw)
 
     fit(model, loss_of, len(pictures.images), recipe.schedule, log, checkpoint=checkpoint)
     draw = torch.Generator().manual_seed(recipe.schedule.seed)
     with torch.inference_mode():
-        rows = np.arange(len(held_out.images))
-        unexplained = float(loss_of(rows, draw))
+        unexplained = float(loss_on(held_out.images, draw))
     scores = {"held_out_loss": unexplained} | _probe_scores(model, held_out)
     torch.manual_seed(recipe.schedule.seed + 1)
     twin = _probe_scores(_build(recipe.architecture, "ViTMAEForPreTraining").eval(), held_out)
