@@ -38,7 +38,7 @@ def test_the_shipped_configurations_are_right():
 
 
 def test_every_rule_that_needs_something_can_be_given_more():
-    rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    rules = "".join(path.read_text() for path in (ROOT / "rules").rglob("*.smk"))
     named = set(re.findall(r'needs\("(\w+)"', rules))
     amounts = {"mem_mb": 3000, "runtime": 30}
     config = changed("resources", DEFAULT["resources"] | dict.fromkeys(named, amounts))

@@ -74,10 +74,18 @@ def test_every_room_is_known():
     rooms = {room(name) for name in MODULES} - {"strata"}
     assert rooms == {*STAGES, *SHARED, "config"}
     assert {path.stem for path in RULES.glob("*.smk")} == {*STAGES, "common", "inputs"}
+    assert {path.stem for path in (RULES / "inputs").glob("*.smk")} <= {*STAGES}
     assert {path.name for path in SCRIPTS.iterdir() if list(path.glob("*.py"))} == {
         *STAGES,
         "strata",
     }
+
+
+def test_files_of_rules_are_short():
+    long = [
+        path.name for path in RULES.rglob("*.smk") if len(path.read_text().splitlines()) > LINES
+    ]
+    assert not long
 
 
 def test_no_module_imports_itself_by_way_of_others():

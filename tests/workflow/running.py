@@ -83,7 +83,7 @@ class Workflow:
 
 def rule_bodies() -> dict[str, str]:
     """What stands in each rule of the workflow."""
-    text = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    text = "".join(path.read_text() for path in sorted((ROOT / "rules").rglob("*.smk")))
     parts = re.split(r"^ *rule (\w+):\n", text, flags=re.MULTILINE)[1:]
     return dict(zip(parts[::2], parts[1::2], strict=True))
 

@@ -28,7 +28,7 @@ def test_the_lock_holds_for_the_oldest_python_that_is_promised():
 
 
 def test_every_rule_has_an_environment_and_every_environment_a_rule():
-    scripts = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    scripts = "".join(path.read_text() for path in (ROOT / "rules").rglob("*.smk"))
     run = re.findall(r"^ *(?:script|notebook):$", scripts, re.MULTILINE)
     assert len(rules_with_environment()) == len(run)
     assert set(rules_with_environment().values()) == {file.stem for file in FILES}
