@@ -28,7 +28,8 @@ real:
 venv: $(READY)
 
 test: $(READY) tex chromium lint
-	pytest
+	pytest --numprocesses auto tests/unit
+	pytest tests/workflow
 
 test-unit: $(READY) lint
 	pytest --numprocesses auto tests/unit

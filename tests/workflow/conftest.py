@@ -1,8 +1,18 @@
 """Copies of the workflow: one in which the tiny study has run, and fresh ones."""
 
+from pathlib import Path
+
 import pytest
 
 from running import Workflow
+
+
+def pytest_collection_modifyitems(items):
+    """Whole runs of the workflow: `pytest -m "not slow"` leaves them out."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")
