@@ -14,8 +14,16 @@ FILES = sorted((ROOT / "envs").iterdir())
 
 
 def lock() -> dict[str, str]:
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    return dict(line.split("==") for line in lines if not line.startswith("#"))
+    return dict(re.findall(r"^(\S+)==(\S+) \\$", (ROOT / "requirements.txt").read_text(), re.M))
+
+
+def test_every_file_of_the_lock_has_a_checksum():
+    blocks = re.split(r"\n(?=\S)", (ROOT / "requirements.txt").read_text().strip())
+    assert blocks[0].startswith("# ") and len(blocks) == len(lock()) + 1 > 150
+    for block in blocks[1:]:
+        first, *others = block.split(" \\\n")
+        assert re.fullmatch(r"[a-z0-9._-]+==[0-9][\w.!]*", first), first
+        assert others and all(re.fullmatch(r" +--hash=sha256:[0-9a-f]{64}", o) for o in others)
 
 
 def test_the_lock_holds_for_the_oldest_python_that_is_promised():
