@@ -4,13 +4,14 @@ import itertools
 
 import igraph
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import skew
 
 from strata import StrataError
-from strata.convexity import graph_convexity, pair_scores
+from strata.convexity import graph_convexity, pair_scores, scores
 from strata.convexity.graphs import component_sizes, neighbor_graph
 from strata.convexity.neighbors import nearest
 from strata.convexity.shortest_paths import score_paths, score_permuted
@@ -185,6 +186,28 @@ def test_the_mean_of_the_null_is_the_chance():
     assert (np.abs(np.mean(means, axis=0) - expected) < 4 * errors).all()
     better = np.mean([row[0] >= found.mean for row in means])
     assert found.p_value == pytest.approx(better, abs=0.1)
+
+
+def test_what_calls_share_is_searched_once_and_changes_nothing(monkeypatch):
+    """Equal rows, whose order goes by the labels, and other features get searches of their own."""
+    searches, search = [], scores.surroundings
+    monkeypatch.setattr(
+        scores, "surroundings", lambda *given, **told: searches.append(1) or search(*given, **told)
+    )
+    features, labels = blobs(80, 4)
+    copies = features.copy()
+    copies[:9] = copies[0]
+    shared = {}
+    # The same rows in another order are known already.
+    for rows, most in ((features, 1), (copies, 3), (features[::-1].copy(), 0), (2 * features, 1)):
+        searches.clear()
+        for named in (labels, np.arange(80) % 3, np.arange(80) // 20):
+            both = [
+                graph_convexity(rows, named, permutations=5, shared=kept) for kept in (shared, None)
+            ]
+            pd.testing.assert_frame_equal(both[0].concepts, both[1].concepts)
+            assert both[0].tied == both[1].tied and both[0].p_value == both[1].p_value
+        assert min(1, most) <= len(searches) - 3 <= most  # three of them by themselves
 
 
 def test_permuted_labels_are_scored_as_by_paths_of_their_own():

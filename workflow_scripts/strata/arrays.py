@@ -121,9 +121,12 @@ def drawn_order(rows: np.ndarray, labels: Sequence, seed: int) -> np.ndarray:
 
     What is drawn in this order, or goes to the first of several equals, depends neither on how the
     rows are sorted nor on their classes: equal rows of several classes are mixed at random. Names
-    of classes count only for classes whose rows are all the same.
+    of classes count only for classes whose rows are all the same, and where no two rows are equal
+    labels play no part.
     """
     digests = row_digests(rows)
+    if len(np.unique(digests)) == len(digests):
+        return np.argsort(_keyed(seed, digests), kind="stable")
     codes, names = pd.factorize(pd.Series(list(labels), dtype=object))
     table = pd.DataFrame({"row": digests, "code": codes})
     members = table.sort_values("row").groupby("code")["row"]

@@ -39,8 +39,8 @@ def convexity_measures(
     models, the deviates of rows subtract. Errors as for `graph_convexity`, with the place named.
     """
     rows = []
-    options = {"permutations": permutations, "seed": seed}
     for layer, (name, features) in enumerate(layers):
+        options = {"permutations": permutations, "seed": seed, "shared": {}}
         for family in labels:
             own = halves[family] if isinstance(halves, Mapping) else halves
             scored = (features, labels[family], n_neighbors, pairs)

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from strata.arrays import as_array, as_labels, drawn_order
+from strata.arrays import as_array, as_labels, drawn_order, row_digests
 from strata.convexity.graphs import (
     NeighborGraph,
     component_sizes,
@@ -96,6 +96,7 @@ def graph_convexity(
     halves: int | np.ndarray = 10,
     permutations: int = 0,
     device: str = "cpu",
+    shared: dict | None = None,
 ) -> GraphConvexity:
     """Graph convexity of the concepts that `labels` mark in `features`.
 
@@ -112,6 +113,7 @@ def graph_convexity(
         random_halves`). 0 leaves the intervals NaN
     permutations : of the labels, for the p-values (all pairs are used); 0 leaves them NaN
     device : where candidates for neighbors are found, "cpu", "cuda" or "auto"; it changes no result
+    shared : empty at first; keeps what was searched for calls that differ in labels alone
 
     Raises
     ------
@@ -128,8 +130,13 @@ def graph_convexity(
     order = drawn_order(features, labels, seed)
     named = number([labels[i] for i in order], len(order))
     halves = drawn_halves(halves, order, named.codes, seed)
-    near = surroundings(features[order], n_neighbors, device, halves=len(halves) > 0)
-    graph = graph_among(near, n_neighbors, seed)
+    shared = {} if shared is None else shared
+    # Where rows are equal the order goes by the labels, too.
+    known = (row_digests(features)[order].tobytes(), n_neighbors, seed, len(halves) > 0)
+    if known not in shared:
+        near = surroundings(features[order], n_neighbors, device, halves=len(halves) > 0)
+        shared[known] = near, graph_among(near, n_neighbors, seed)
+    near, graph = shared[known]
     with one_blas_thread():
         tallies = tally_pairs(graph, named, pairs, seed)
         halved = halved_scores(near, named, halves, n_neighbors, pairs, seed)
