@@ -112,7 +112,7 @@ def _whole_numbers(path: Path, **options) -> pd.DataFrame:
     """A large table of whole numbers; a line that is none is told."""
     try:
         return pd.read_csv(path, dtype="int64", encoding="utf-8-sig", **options)
-    except (ValueError, UnicodeDecodeError) as error:  # pandas' errors of parsing among them
+    except (ValueError, OverflowError) as error:  # pandas' errors of parsing among them
         reason = " ".join(str(error).split())
         raise StrataError(f"{path}: should hold whole numbers alone ({reason})") from None
 
@@ -127,7 +127,11 @@ def _from_numbers(path: Path, items: list[str]) -> pd.DataFrame:
 
 def _from_choices(path: Path, items: list[str]) -> pd.DataFrame:
     columns = ["image1", "image2", "image3", "choice"]
-    there = pd.read_csv(path, sep="\t", nrows=0, encoding="utf-8-sig").columns
+    try:
+        there = pd.read_csv(path, sep="\t", nrows=0, encoding="utf-8-sig").columns
+    except ValueError as error:  # pandas' errors of parsing among them
+        reason = " ".join(str(error).split())
+        raise StrataError(f"{path}: should be a table separated by tabs ({reason})") from None
     missing = [column for column in columns if column not in there]
     if missing:
         raise StrataError(f"{path}: no column {missing[0]!r}; it has {', '.join(there)}")
