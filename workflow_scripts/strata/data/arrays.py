@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -26,6 +27,7 @@ _BLOCK = 2**25  # bytes of a block of rows
 # RuntimeError: an archive under a password, in another compression; the others: a header that lies.
 _DAMAGES = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError)
 _DAMAGES += (SyntaxError, TypeError, MemoryError, OverflowError, struct.error)
+_DAMAGES += (TokenError,)
 
 
 @dataclass(frozen=True)

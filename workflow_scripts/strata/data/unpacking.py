@@ -27,7 +27,7 @@ def unpack(archive: str | Path, directory: str | Path) -> None:
     ------
     StrataError
         The archive is neither, is damaged, or has a member that would leave the folder, is a
-        link or a device; or its content does not fit on the disk.
+        link or a device; or it is empty, or its content does not fit on the disk.
     """
     archive, directory = Path(archive), Path(directory)
     temporary = directory.with_name(directory.name + ".part")
@@ -61,7 +61,7 @@ def _unzip(archive: Path, directory: Path) -> None:
                 raise StrataError(f"{archive}: member {member.filename!r} is a link")
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise StrataError(f"{archive}: member {member.filename!r} is no plain file")
-        _check_fits(archive, directory, sum(member.file_size for member in members))
+        _check_sizes(archive, directory, [member.file_size for member in members])
         opened.extractall(directory)
 
 
@@ -72,7 +72,7 @@ def _untar(archive: Path, directory: Path) -> None:
             _check_member(archive, directory, member.name, member.isdir())
             if not (member.isfile() or member.isdir()):
                 raise StrataError(f"{archive}: member {member.name!r} is no plain file")
-        _check_fits(archive, directory, sum(member.size for member in members))
+        _check_sizes(archive, directory, [member.size for member in members])
         # Python 3.11.0 to 3.11.3, Debian's among them, have no filters: the checks above suffice.
         options = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
         opened.extractall(directory, members, **options)
@@ -88,9 +88,11 @@ def _check_member(archive: Path, directory: Path, name: str, folder: bool) -> No
         raise StrataError(f"{archive}: member {name!r} would leave its folder") from None
 
 
-def _check_fits(archive: Path, directory: Path, needed: int) -> None:
-    """Refuse what unpacks to more than the disk holds before any of it is written."""
-    free = shutil.disk_usage(directory).free
+def _check_sizes(archive: Path, directory: Path, sizes: list[int]) -> None:
+    """Refuse what holds nothing, or unpacks to more than the disk holds, before any is written."""
+    if not sizes:
+        raise StrataError(f"{archive}: holds no files")
+    needed, free = sum(sizes), shutil.disk_usage(directory).free
     if needed > free:
         raise StrataError(
             f"{archive}: {needed / 2**20:.0f} MiB unpacked do not fit on the disk of {directory} "
