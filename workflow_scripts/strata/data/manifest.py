@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from strata.errors import StrataError
+from strata.tables import MADE_AGAIN, read_parquet
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -196,11 +197,45 @@ def open_dataset(directory: str | Path) -> Dataset:
     Raises
     ------
     StrataError
-        The folder does not hold a data set.
+        The folder does not hold a data set, a file of it is damaged, or its two files are of
+        different data sets.
     """
     directory = Path(directory)
     for file in ("manifest.parquet", "dataset.json"):
         if not (directory / file).is_file():
             raise StrataError(f"{directory}: no {file}; this folder holds no data set of Strata")
-    info = json.loads((directory / "dataset.json").read_text())
-    return Dataset(directory, info, pd.read_parquet(directory / "manifest.parquet"))
+    info, manifest = _read_info(directory / "dataset.json"), directory / "manifest.parquet"
+    found = Dataset(directory, info, read_parquet(manifest))
+    _check_manifest(found.manifest, info, manifest)
+    return found
+
+
+def _read_info(path: Path) -> dict:
+    """Content of `dataset.json`, in which everything that is read is of its kind."""
+    try:
+        info = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise StrataError(
+            f"{path}: damaged ({' '.join(str(error).split())}); {MADE_AGAIN}"
+        ) from None
+    if not isinstance(info, dict) or "name" not in info:
+        raise StrataError(f"{path}: damaged (no name of a data set); {MADE_AGAIN}")
+    kinds = dict.fromkeys(("name", "modality", "root", "storage"), str)
+    for key, kind in (kinds | dict.fromkeys(("not_labels", "unreadable"), list)).items():
+        if not isinstance(info.get(key, kind()), kind):
+            raise StrataError(f"{path}: damaged ({key!r} is no {kind.__name__}); {MADE_AGAIN}")
+    return info
+
+
+def _check_manifest(manifest: pd.DataFrame, info: Mapping, path: Path) -> None:
+    """A manifest has the columns of its data set, and the number of rows that it was written with:
+    of another's, rows of every array would be of other samples."""
+    for column in ("sample", "split", _place(manifest, info)):
+        if column not in manifest:
+            raise StrataError(f"{path}: damaged (no column {column!r}); {MADE_AGAIN}")
+    if "n" in info and info["n"] != len(manifest):
+        raise StrataError(
+            f"{path}: {len(manifest)} rows, where dataset.json says {info['n']!r}; {MADE_AGAIN}"
+        )
+    if manifest["sample"].tolist() != list(range(len(manifest))):
+        raise StrataError(f"{path}: damaged (sample should count from 0); {MADE_AGAIN}")
