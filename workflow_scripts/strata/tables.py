@@ -265,3 +265,19 @@ def read_measures(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
         _check_layers(joined, told)
         _check_once(joined, told)
     return joined
+
+
+def measures_by_model(paths: Iterable[str | Path]) -> dict[str, pd.DataFrame]:
+    """Checked tables by the name of their file, which is that of the model they are about.
+
+    Files of several models ("all") are by that name. Raises StrataError for a file that is about
+    another model than it says.
+    """
+    found = {}
+    for path in map(Path, paths):
+        table = read_measures(path)
+        names = set(table["model"])
+        if path.stem != "all" and not names <= {path.stem}:
+            raise StrataError(f"{path}: the table is about {', '.join(sorted(names))}")
+        found[path.stem] = table
+    return found

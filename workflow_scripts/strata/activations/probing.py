@@ -75,6 +75,13 @@ class ProbingSet:
         parts = [array[rows] for array, rows in zip(arrays, self.chosen, strict=True)]
         return np.concatenate(parts)
 
+    def arrays(
+        self, paths: Sequence[str], read: Callable[[str, int, str], np.ndarray]
+    ) -> np.ndarray:
+        """`rows` of one file per data set, each by `read(path, rows it should have, whose)`."""
+        places = zip(paths, self.sizes, self.name.split("+"), strict=True)
+        return self.rows([read(*place) for place in places])
+
     def layers(self) -> Iterator[tuple[str, np.ndarray]]:
         """Name and activations (n, neurons) of one layer after the other."""
         for index, name in enumerate(self.caches[0].layers):
