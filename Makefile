@@ -6,7 +6,7 @@ PYTHONHASHSEED ?= 0
 export PATH := $(if $(filter /%,$(VENV)),,$(CURDIR)/)$(VENV)/bin:$(PATH)
 export PYTHONHASHSEED
 
-.PHONY: paper figures notebooks report real venv test test-unit lint bench unlock verify clean help
+.PHONY: paper figures notebooks report real venv test test-unit torture lint bench unlock verify clean help
 .NOTPARALLEL:
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make figures  without LaTeX"
 	@echo "make notebooks  a question to each study's tables, as pages (docs/notebooks.md)"
 	@echo "make real     DINOv2-small and Whisper tiny.en on photographs and recordings"
+	@echo "make torture  killed 50 times, a full disk, other cores: the same bytes (hours)"
 	@echo "make test | test-unit | lint | bench | venv | unlock | verify | clean"
 
 paper figures notebooks: welcome $(READY)
@@ -33,6 +34,11 @@ test: $(READY) tex chromium lint
 
 test-unit: $(READY) lint
 	pytest --numprocesses auto tests/unit
+
+# STUDY=tests/workflow/tiny.yaml for less. As root also with a disk that fills up.
+torture: $(READY) tex
+	python tests/torture.py --study $(or $(STUDY),config.yaml) --kills 50 --cores \
+		$(if $(filter 0,$(shell id -u)),--disk-full)
 
 lint: $(READY)
 	ruff check . && ruff format --check . && snakefmt --check Snakefile rules && snakemake --lint
