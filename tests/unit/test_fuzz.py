@@ -1,4 +1,4 @@
-"""Whatever is done to a configuration, a table or a data set: it is read, or refused in one line."""
+"""Whatever is done to a configuration, a table or a data set: it is read, or told in one line."""
 
 import copy
 import json
@@ -75,7 +75,7 @@ def told(error):
     assert str(error).strip() and "\n" not in str(error)
 
 
-@settings(max_examples=120, **SEEDED)
+@settings(max_examples=80, **SEEDED)
 @given(data=st.data())
 def test_a_changed_configuration_is_right_or_told_in_one_line(data):
     number = data.draw(st.integers(0, len(CONFIGS) - 1))
@@ -172,7 +172,7 @@ BITS += [
 BITS += [b"9" * 30, "é".encode(), "\u202e".encode(), b" ", b"''", b":", b"}", b"]", b"\\"]
 
 
-@settings(max_examples=500, **SEEDED)
+@settings(max_examples=400, **SEEDED)
 @given(kind=st.sampled_from(sorted(TEXTS)), data=st.data())
 def test_a_changed_text_is_read_or_told_in_one_line(kind, data, tmp_path):
     content = TEXTS[kind].encode()
