@@ -167,7 +167,7 @@ def test_passwords_and_other_compressions_are_told(tmp_path):
 )
 def test_what_is_no_archive_is_told(content, tmp_path):
     (tmp_path / "a.zip").write_bytes(content)
-    refused(tmp_path / "a.zip", "neither a zip nor a tar archive|cannot be unpacked")
+    refused(tmp_path / "a.zip", "neither a zip nor a tar archive|cannot be unpacked|holds no files")
 
 
 def test_the_folder_itself_as_tar_writes_it_is_no_escape(tmp_path):
