@@ -154,7 +154,7 @@ def test_a_correlation_of_one_model_has_no_interval_and_of_nothing_is_refused():
     for bad in ((convexity.assign(value=1.0), alignment), few):
         with pytest.raises(StrataError, match="four layers or more, and both to vary"):
             relation_measures(*bad, {"all": ["m0"]})
-    with pytest.raises(StrataError, match="m0: layer l10 .number 10. has only alignment"):
+    with pytest.raises(StrataError, match=r"m0: layer l10 .number 10. has only alignment"):
         relation_measures(few[0], alignment, {"all": ["m0"]})
 
 
