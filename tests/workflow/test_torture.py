@@ -52,7 +52,8 @@ def test_a_job_out_of_memory_is_tried_again_with_more_where_the_profile_says_so(
     running = fresh.start(target, *labels, "--retries", str(profile["retries"]))
     killed = None
     while killed is None and running.poll() is None:
-        killed = next((job for job, _ in torture.jobs_in(fresh.directory).items()), None)
+        running_now = torture.jobs_in(fresh.directory).items()
+        killed = next((job for job, name in running_now if name.startswith("read_released")), None)
     os.kill(killed, signal.SIGKILL)  # as the kernel does it
     printed, _ = running.communicate()
     assert running.returncode == 0, printed[-3000:]
