@@ -8,6 +8,7 @@ them, the paper too, must then be the same. Nothing else is excepted.
 """
 
 import argparse
+import contextlib
 import os
 import random
 import shutil
@@ -17,7 +18,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ LONGEST_WAIT = 4.0  # seconds that a kill comes after its share of the results i
 ORPHANS_END = (
     20.0  # seconds in which a killed Snakemake's jobs are gone; it takes a fraction of one
 )
-LEFT_FREE = (0, 1 << 16, 1 << 20, 1 << 23)  # bytes on the disk that fills up
+LEFT_FREE = (0, 1 << 12, 1 << 16, 1 << 20)  # bytes on the disk that fills up
 DISK = "8g"
 BALLAST = "ballast"
 
@@ -176,7 +176,7 @@ def finish(copy: Workflow, options: Sequence[str], cores: int = 2) -> str:
     return printed
 
 
-@contextmanager
+@contextlib.contextmanager
 def little_disk(folder: Path) -> Iterator[Path]:
     """A file system of its own at `folder`; root may."""
     folder.mkdir(parents=True)
@@ -184,14 +184,19 @@ def little_disk(folder: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
+        for number, _ in commands(folder):
+            os.kill(number, signal.SIGKILL)
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def fill(disk: Path, left: int) -> None:
     """Leave `left` bytes free."""
-    with (disk / BALLAST).open("wb") as file:
-        free = shutil.disk_usage(disk).free
-        os.posix_fallocate(file.fileno(), 0, max(1, free - left))
+    with (disk / BALLAST).open("ab") as file:
+        size = file.tell()
+        while (free := shutil.disk_usage(disk).free - left) > 0:
+            with contextlib.suppress(OSError):  # jobs have taken what was free
+                os.posix_fallocate(file.fileno(), size, free)
+                size += free
 
 
 def stages_of(scripts: Sequence[str]) -> set[str]:
@@ -210,8 +215,9 @@ def fill_at_stages(
         while running.poll() is None:
             time.sleep(LOOKS)
             new = stages_of([*jobs_in(copy.directory).values()]) - {*hit}
-            if new and not filled and (most is None or len(hit) < most):
-                left = LEFT_FREE[len(hit) % len(LEFT_FREE)]
+            if new and (most is None or len(hit) < most):
+                # What a stage left over is taken from the next.
+                left = 0 if filled else LEFT_FREE[len(hit) % len(LEFT_FREE)]
                 fill(copy.directory, left)
                 hit, filled = [*hit, sorted(new)[0]], True
                 say(f"{hit[-1]}: {left} bytes left")

@@ -16,8 +16,6 @@ from test_terminal import write_study
 sys.path.insert(0, str(ROOT / "tests"))
 import torture
 
-TINY = ("--configfile", "tests/workflow/tiny.yaml")
-
 
 @pytest.fixture(scope="module")
 def labels(tmp_path_factory) -> tuple[str, ...]:
@@ -31,14 +29,13 @@ def alone(labels, tmp_path_factory) -> Path:
     return torture.left_alone(tmp_path_factory.mktemp("alone"), labels).path("results")
 
 
-def test_killed_jobs_and_snakemake_itself_change_no_byte(workflow, tmp_path):
-    alone = workflow.path("results")
+def test_killed_jobs_and_snakemake_itself_change_no_byte(labels, alone, tmp_path):
     copy = Workflow(tmp_path / "killed")
     kills = torture.draw_kills(4, seed=0)
     assert {kill.whom for kill in kills} == {torture.JOB, torture.SNAKEMAKE}
     names = [*torture.provenance.results_in(alone)]
-    assert torture.torment(copy, TINY, kills, names, print) == len(kills)
-    assert torture.compare(alone, copy, TINY) == []
+    assert torture.torment(copy, labels, kills, names, print) == len(kills)
+    assert torture.compare(alone, copy, labels) == []
 
 
 def test_one_core_in_another_folder_gives_the_bytes_of_two(labels, alone, tmp_path):
@@ -52,7 +49,8 @@ def test_a_job_out_of_memory_is_tried_again_with_more_where_the_profile_says_so(
     running = fresh.start(target, *labels, "--retries", str(profile["retries"]))
     killed = None
     while killed is None and running.poll() is None:
-        killed = next((job for job, _ in torture.jobs_in(fresh.directory).items()), None)
+        running_now = torture.jobs_in(fresh.directory).items()
+        killed = next((job for job, name in running_now if name.startswith("read_released")), None)
     os.kill(killed, signal.SIGKILL)  # as the kernel does it
     printed, _ = running.communicate()
     assert running.returncode == 0, printed[-3000:]

@@ -238,10 +238,13 @@ def watch(command: list[str], run: Run, display) -> int:
 def make_report(command: list[str], changed: bool) -> str:
     """What the last line says of the report; it is made where something has changed."""
     if changed or not REPORT.exists():
+        part = REPORT.with_name(".report.part.html")  # one that is half written is none
         with open(SAID, "a") as said:
-            done = subprocess.run([*command, "--report", str(REPORT)], stdout=said, stderr=said)
+            done = subprocess.run([*command, "--report", str(part)], stdout=said, stderr=said)
         if done.returncode:
+            REPORT.unlink(missing_ok=True)  # an old one would not be of these results
             return f"the report could not be made, see {SAID}"
+        os.replace(part, REPORT)
     return f"the report is {REPORT}"
 
 
