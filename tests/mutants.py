@@ -182,7 +182,7 @@ class Bench:
         order = sorted(self.near[name], key=lambda test: (test[2] != f"test_{stem}.py", test))
         chosen, left = [], BUDGET
         for steps, _, test in order:
-            if steps <= 1 and left > 0 and len(chosen) < MOST and self.seconds(test) <= left:
+            if steps <= 4 and left > 0 and len(chosen) < MOST and self.seconds(test) <= left:
                 chosen.append(test)
                 left -= self.seconds(test)
         return sorted(chosen, key=self.seconds)
