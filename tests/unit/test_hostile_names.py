@@ -14,7 +14,7 @@ from strata import StrataError
 from strata.config.prepare import prepare_config
 from strata.data import open_dataset
 from strata.data.folder import index_folder
-from strata.figures.style import new_figure, save
+from strata.figures.style import new_figure, save, styled
 from strata.paper.latex import escape
 
 ROOT = Path(__file__).parents[2]
@@ -171,12 +171,22 @@ def test_words_are_no_commands_of_latex(word):
     assert not re.search(r"[#$%&_{}~^\\]", left.replace("{}", "")), escape(word)
 
 
-def test_words_are_no_mathematics_in_figures(tmp_path):
+@styled
+def drawn(words):
     figure = new_figure(3, 2)
     axes = figure.subplots()
-    for place, word in enumerate([*WORDS, "$", "$$", "$x", "\\frac"]):
+    for place, word in enumerate(words):
         axes.text(0, place, word)
-    save(figure, pd.DataFrame({"word": WORDS}), tmp_path / "figure")
+    return figure, axes
+
+
+def test_words_are_no_mathematics_in_figures(tmp_path):
+    words = [word for word in WORDS if word not in ("日本", "😀")]
+    words += ["$", "$$", "$x$ and $y$", "\\frac", "$\\frac$"]
+    figure, axes = drawn(words)
+    save(figure, pd.DataFrame({"word": words}), tmp_path / "figure")
+    assert [text.get_text() for text in axes.texts] == words
+    assert not any(text.get_parse_math() for text in axes.texts)
 
 
 def calls_of_processes():
