@@ -155,7 +155,9 @@ def torment(
 def said_why(printed: str, stale: bool) -> None:
     """A user is told what happened and what to do, not a traceback."""
     assert "Traceback" not in printed, printed[-3000:]
-    expected = "error: Snakemake was killed; `make unlock`" if stale else "killed by signal 9"
+    expected = (
+        "error: Snakemake was killed (signal 9); `make unlock`" if stale else "killed by signal 9"
+    )
     assert expected in printed, printed[-3000:]
 
 

@@ -39,7 +39,7 @@ LOCKED = (
 )
 FULL = f"error: the disk is full: no space left in {ROOT}; free some, and the next start goes on"
 ENDED = "error: it was killed by signal 9, as Linux does where memory runs out"
-KILLED = "error: Snakemake was killed; `make unlock`, and the next start goes on from there"
+KILLED = "error: Snakemake was killed (signal {}); `make unlock`, and the next start goes on"
 ROOM = 1 << 20  # bytes; where less is free, what fails fails for that
 FULL_WORDS = re.compile("error: the disk is full|No space left on device")
 SIGNAL = re.compile(r"died with <Signals\.SIGKILL|non-zero exit status 137")
@@ -261,7 +261,7 @@ def explain(run: Run, status: int) -> None:
     elif run.full or any(FULL_WORDS.search(text) for text in (said, *run.errors, *map(str, words))):
         run.say(FULL)
     elif status < 0:
-        run.say(KILLED)
+        run.say(KILLED.format(-status))
     elif run.failed:
         for job, lines in zip(run.failed.values(), words, strict=True):
             run.say(f"\n{job.name} failed:")
