@@ -210,6 +210,11 @@ def reasons() -> dict[tuple[str, ...], str]:
     return {tuple(part[:3]): part[3] for part in parts}
 
 
+def tried(verdict: dict | None) -> bool:
+    """Whether any test ran; a module that none reached within the budget was not tried."""
+    return bool(verdict) and any(verdict.values())
+
+
 def change(fault: dict) -> str:
     return " ".join(f"{fault['old']} → {fault['new'].strip()}".split())
 
@@ -259,7 +264,7 @@ def main() -> int:
         bench = Bench(Path(folder), state)
         for number, fault in enumerate(faults, start=1):
             old = known.get(fault["key"])
-            if old is None or (options.again and "survived" in old):
+            if not tried(old) or (options.again and "survived" in old):
                 known[fault["key"]] = verdict = bench.try_out(fault)
                 place = f"{fault['module']}:{fault['line']}: {change(fault)}"
                 told = "; ".join(f"{what}: {by}" for what, by in verdict.items())
@@ -267,7 +272,7 @@ def main() -> int:
                 STATE.parent.mkdir(exist_ok=True)
                 STATE.write_text(json.dumps(state))
     if options.write:  # all that were ever tried of the library as it is
-        faults = [fault for fault in draw(10**5, "") if fault["key"] in known]
+        faults = [fault for fault in draw(10**5, "") if tried(known.get(fault["key"]))]
     return 0 if report(faults, state, options.write) >= LEAST else 1
 
 
