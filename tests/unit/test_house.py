@@ -36,7 +36,6 @@ SHARED = (
     "stats",
     "tables",
     "threads",
-    "whole",
 )
 FILES = sorted(LIBRARY.rglob("*.py"))
 LINES, SCREEN = 400, 66

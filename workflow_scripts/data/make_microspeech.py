@@ -11,7 +11,6 @@ with job(snakemake):
     from strata.data import espeak
     from strata.data.manifest import write_dataset
     from strata.data.microspeech import NOT_LABELS, RATE, make_microspeech
-    from strata.whole import whole
 
     spec = dict(snakemake.params.spec)
     directory = Path(snakemake.output.manifest).parent
@@ -19,8 +18,7 @@ with job(snakemake):
     sounds, manifest, segments = make_microspeech(
         spec["speakers"], spec["takes"], spec["seed"], spec["splits"], **words
     )
-    with whole(snakemake.output.sounds) as path:
-        np.save(path, sounds)
+    np.save(snakemake.output.sounds, sounds)
     info = {
         "name": directory.name,
         "kind": "microspeech",

@@ -10,7 +10,6 @@ with job(snakemake):
 
     from strata.data.words import read_concepts
     from strata.dissect.clip import text_embeddings
-    from strata.whole import whole
 
     torch.set_num_threads(snakemake.threads)
     embeddings = text_embeddings(
@@ -19,5 +18,4 @@ with job(snakemake):
         template=snakemake.params.template,
         device=snakemake.params.device,
     )
-    with whole(snakemake.output[0]) as path:
-        np.save(path, embeddings)
+    np.save(snakemake.output[0], embeddings)

@@ -3,6 +3,8 @@
 from job import job
 
 with job(snakemake):
+    import numpy as np
+
     from strata.activations.probing import ProbingSet
     from strata.data.words import read_concepts
     from strata.dissect import (
@@ -12,19 +14,17 @@ with job(snakemake):
         picture_halves,
         with_stability,
     )
-    from strata.dissect.problem import read_embeddings
-    from strata.tables import write_measures, write_table
+    from strata.tables import write_measures
 
     options = dict(snakemake.params.options)
     probing = ProbingSet.open(
         snakemake.input.manifests, snakemake.input.activations, split=options.pop("split")
     )
     splits = options.pop("halves")
-    concepts = read_concepts(snakemake.input.concepts)
     given = (
-        probing.arrays(snakemake.input.images, read_embeddings),
-        read_embeddings(snakemake.input.text, len(concepts), snakemake.input.concepts),
-        concepts,
+        probing.rows([np.load(path) for path in snakemake.input.images]),
+        np.load(snakemake.input.text),
+        read_concepts(snakemake.input.concepts),
     )
     common = {
         "sums": SoftmaxSums.load(snakemake.input.sums),
@@ -44,5 +44,5 @@ with job(snakemake):
         **common,
     )
     half_labels.insert(0, "model", model)
-    write_table(half_labels, snakemake.output.halves)
+    half_labels.to_parquet(snakemake.output.halves, index=False)
     write_measures(with_stability(labels, half_labels), snakemake.output.labels)

@@ -7,11 +7,10 @@ with job(snakemake):
 
     from strata.activations.probing import ProbingSet
     from strata.dissect import softmax_sums, softmax_temperatures
-    from strata.dissect.problem import read_embeddings
 
     probing = ProbingSet.open(snakemake.input.manifests, [], split=snakemake.params.split)
     sums = softmax_sums(
-        probing.arrays(snakemake.input.images, read_embeddings),
+        probing.rows([np.load(path) for path in snakemake.input.images]),
         np.load(snakemake.input.text),
         softmax_temperatures(snakemake.params.similarities),
     )

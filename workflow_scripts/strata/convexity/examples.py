@@ -42,8 +42,7 @@ def example_neighbors(
     rows = rows_of_split(manifest, split, name)
     rows = rows[sample_order(manifest.iloc[rows])]  # a stable sort then takes the first of equals
     chosen = some_rows(rows, examples, seed, manifest)
-    cache = ActivationCache.of(directory, dataset.directory / "manifest.parquet", len(dataset))
-    parts = []
+    cache, parts = ActivationCache(directory), []
     for index, layer in enumerate(cache.layers):
         features = cache.layer(index)[rows].astype(np.float64)
         for sample in chosen:

@@ -42,15 +42,10 @@ def overlapping_convexity(
         raise StrataError(f"there are {len(features)} samples, but {len(members)} rows of marks")
     features = as_array(features, "features")
     # As in `graph_convexity`, nothing goes by the order in which samples are given.
-    halves, strata = (
-        checked_halves(halves, len(features)),
-        members.itertuples(index=False, name=None),
-    )
-    given = halves.T if isinstance(halves, np.ndarray) else None
-    order = drawn_order(features, list(strata), seed, given)
+    order = drawn_order(features, list(members.itertuples(index=False, name=None)), seed)
     members = members.iloc[order]
     strata = list(members.itertuples(index=False, name=None))
-    halves = drawn_halves(halves, order, strata, seed)
+    halves = drawn_halves(checked_halves(halves, len(features)), order, strata, seed)
     near, rows = surroundings(features[order], n_neighbors, halves=len(halves) > 0), []
     graph = graph_among(near, n_neighbors, seed)
     for name, marks in members.items():

@@ -127,8 +127,7 @@ def graph_convexity(
     features = as_array(features, "features")
     labels = as_labels(labels, len(features))
     halves = checked_halves(halves, len(features))
-    given = halves.T if isinstance(halves, np.ndarray) else None
-    order = drawn_order(features, labels, seed, given)
+    order = drawn_order(features, labels, seed)
     named = number([labels[i] for i in order], len(order))
     halves = drawn_halves(halves, order, named.codes, seed)
     shared = {} if shared is None else shared

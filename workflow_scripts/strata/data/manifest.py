@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -15,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from strata.errors import StrataError
-from strata.tables import MADE_AGAIN, read_parquet
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -83,17 +81,7 @@ class Dataset:
         """Labelled pieces of the sounds, where there are any: a row per piece with `sample`,
         `start` and `end` in seconds, and a column per concept family."""
         path = self.directory / "segments.parquet"
-        if not path.is_file():
-            return None
-        table = pd.read_parquet(path)
-        samples = table["sample"].to_numpy()
-        inside = ((samples >= 0) & (samples < len(self))).all()
-        if not (inside and (np.diff(samples) >= 0).all() and (table["start"] < table["end"]).all()):
-            raise StrataError(
-                f"{path}: pieces should be of the samples 0 to {len(self) - 1}, in their order, "
-                "and start before they end"
-            )
-        return table
+        return pd.read_parquet(path) if path.is_file() else None
 
     def place_of(self, sample: int) -> str:
         """Where a sample comes from, for messages: its file, or its number."""
@@ -160,8 +148,7 @@ def write_dataset(
 
     `info` holds name, kind, modality, root, licence, source and checksums; what the manifest tells
     (`describe`) is added. `sample` is set to 0..n-1. Where `info` has `content`, a digest of the
-    samples' files, the manifest's file has it too: it differs when only a picture has changed. So
-    it does when only `segments` have.
+    samples' files, the manifest's file has it too: it differs when only a picture has changed.
 
     Raises
     ------
@@ -178,14 +165,13 @@ def write_dataset(
     manifest = manifest[columns].reset_index(drop=True)
     manifest.insert(0, "sample", np.arange(len(manifest)))
     directory.mkdir(parents=True, exist_ok=True)
-    told = {"content": info["content"]} if "content" in info else {}
     if segments is not None:
         _replace(
             directory / "segments.parquet", lambda path: segments.to_parquet(path, index=False)
         )
-        told["segments"] = hashlib.sha256(segments.to_csv(index=False).encode()).hexdigest()
     text = json.dumps({**info, **describe(manifest, info)}, indent=2, sort_keys=True) + "\n"
     _replace(directory / "dataset.json", lambda path: path.write_text(text))
+    told = {"content": info["content"]} if "content" in info else {}
     _replace(directory / "manifest.parquet", lambda path: _to_parquet(manifest, path, told))
 
 
@@ -210,63 +196,11 @@ def open_dataset(directory: str | Path) -> Dataset:
     Raises
     ------
     StrataError
-        The folder does not hold a data set, a file of it is damaged, or its files do not tell of
-        the same samples.
+        The folder does not hold a data set.
     """
     directory = Path(directory)
     for file in ("manifest.parquet", "dataset.json"):
         if not (directory / file).is_file():
             raise StrataError(f"{directory}: no {file}; this folder holds no data set of Strata")
-    info = _read_info(directory / "dataset.json")
-    found = Dataset(directory, info, read_manifest(directory / "manifest.parquet", info))
-    if info.get("storage", "files") != "files":
-        places, stored = found.manifest["index"], len(found._stored)
-        if not places.between(0, stored - 1).all() or places.duplicated().any():
-            raise StrataError(
-                f"{directory}/manifest.parquet: index should be different rows of "
-                f"{info['storage']}, which has {stored}"
-            )
-    return found
-
-
-def _read_info(path: Path) -> dict:
-    """Content of `dataset.json`, in which everything that is read is of its kind."""
-    try:
-        info = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        raise StrataError(
-            f"{path}: damaged ({' '.join(str(error).split())}); {MADE_AGAIN}"
-        ) from None
-    if not isinstance(info, dict) or "name" not in info:
-        raise StrataError(f"{path}: damaged (no name of a data set); {MADE_AGAIN}")
-    kinds = dict.fromkeys(("name", "modality", "root", "storage"), str)
-    for key, kind in (kinds | dict.fromkeys(("not_labels", "unreadable"), list)).items():
-        if not isinstance(info.get(key, kind()), kind):
-            raise StrataError(f"{path}: damaged ({key!r} is no {kind.__name__}); {MADE_AGAIN}")
-    return info
-
-
-def read_manifest(path: str | Path, info: Mapping | None = None) -> pd.DataFrame:
-    """The table of a data set's samples, whose row i is sample i.
-
-    Raises StrataError where it is not, for a sample without a split or a path that is there twice;
-    and where it has not the columns, or the number of rows, that `info` of the data set tells: of
-    another's, rows of every array would be of other samples.
-    """
-    table, info = read_parquet(path), info or {}
-    for column in ("sample", "split", *([_place(table, info)] if info else [])):
-        if column not in table:
-            raise StrataError(f"{path}: damaged (no column {column!r}); {MADE_AGAIN}")
-    if "n" in info and info["n"] != len(table):
-        raise StrataError(
-            f"{path}: {len(table)} rows, where dataset.json says {info['n']!r}; {MADE_AGAIN}"
-        )
-    if table["sample"].tolist() != list(range(len(table))):
-        raise StrataError(f"{path}: damaged (sample should count from 0); {MADE_AGAIN}")
-    if table["split"].isna().any():
-        raise StrataError(f"{path}: sample {int(table['split'].isna().argmax())} has no split")
-    if "path" in table and table["path"].duplicated().any():
-        raise StrataError(
-            f"{path}: {table['path'][table['path'].duplicated().idxmax()]!r} is twice"
-        )
-    return table
+    info = json.loads((directory / "dataset.json").read_text())
+    return Dataset(directory, info, pd.read_parquet(directory / "manifest.parquet"))
