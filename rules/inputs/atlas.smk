@@ -1,6 +1,5 @@
 """Input functions and parameters of the rules in `rules/atlas.smk`."""
 
-
 SHOWN = {
     "concepts": ("labels",),
     "published_labels": ("labels",),

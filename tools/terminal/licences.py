@@ -25,9 +25,10 @@ KNOWN = {
 }
 
 
-def locked() -> list[str]:
-    """Names of the packages of the lock."""
-    return re.findall(r"^([^\s=]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+def locked() -> dict[str, str]:
+    """The packages of the lock and their versions, without what tells one build from another."""
+    text = (ROOT / "requirements.txt").read_text()
+    return dict(re.findall(r"^([^\s=]+)==(\S+)", text, re.MULTILINE))
 
 
 def licence_of(package: Distribution) -> str:
@@ -79,7 +80,7 @@ def data() -> list[tuple[str, str, str]]:
 def networks() -> list[tuple[str, str, str]]:
     """(name, licence, where from) of each network that is fetched, or ships with Strata."""
     found: dict[str, tuple[str, str]] = {}
-    bases = {}
+    bases: dict[str, str | None] = {}
     for one in configurations():
         for name, entry in (one.get("models") or {}).items():
             bases[name] = entry.get("base")
@@ -101,10 +102,7 @@ def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 def page() -> str:
     """docs/licences.md, from the lock, the configurations and the cards."""
-    packages = []
-    for name in locked():
-        found = distribution(name)
-        packages.append((name, found.version, licence_of(found)))
+    packages = [(name, v, licence_of(distribution(name))) for name, v in locked().items()]
     return (
         "\n\n".join(
             [
