@@ -318,7 +318,13 @@ def test_the_set_up_takes_uv_where_it_is_and_pip_where_uv_fails(tmp_path):
 
     stub(tmp_path / "bin/uv", "echo no such network; exit 2")
     assert "now with pip" in set_up(script, sys.executable, **variables)
-    assert calls.read_text().count("pip -m pip install") == 2
+    by_pip = [line for line in calls.read_text().splitlines() if line.startswith("pip -m pip")]
+    assert [line.split("--disable-pip-version-check ")[1].split("==")[0] for line in by_pip] == [
+        "--no-deps torch",
+        "--no-deps --require-hashes -r requirements.txt",
+        "torch",
+        "--no-deps --editable .",
+    ]
 
 
 def test_a_clone_that_has_moved_gets_its_packages_anew(tmp_path):
