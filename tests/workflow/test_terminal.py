@@ -258,7 +258,7 @@ def clone(folder: Path) -> Path:
     script = folder / "tools/make-venv"
     script.write_bytes((ROOT / "tools/make-venv").read_bytes())
     script.chmod(0o755)
-    (folder / "requirements.txt").touch()
+    (folder / "requirements.txt").write_text("torch==2.0.0 \\\n")
     return script
 
 
