@@ -150,9 +150,12 @@ def test_a_correlation_of_one_model_has_no_interval_and_of_nothing_is_refused():
     convexity, alignment = points(["m0"], layers=12)
     found = relation_measures(convexity, alignment, {"all": ["m0"]})
     assert found["low"].isna().all()
-    for bad in (convexity.assign(value=1.0), convexity[convexity["layer_index"] < 3]):
+    few = [table[table["layer_index"] < 3] for table in (convexity, alignment)]
+    for bad in ((convexity.assign(value=1.0), alignment), few):
         with pytest.raises(StrataError, match="four layers or more, and both to vary"):
-            relation_measures(bad, alignment, {"all": ["m0"]})
+            relation_measures(*bad, {"all": ["m0"]})
+    with pytest.raises(StrataError, match=r"m0: layer l10 .number 10. has only alignment"):
+        relation_measures(few[0], alignment, {"all": ["m0"]})
 
 
 def test_concepts_meet_the_categories_of_their_own_family():

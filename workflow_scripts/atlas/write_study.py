@@ -11,7 +11,7 @@ with job(snakemake):
     from strata.data import open_dataset
     from strata.data.vocabulary import read_vocabulary
     from strata.data.words import read_categories, read_concepts
-    from strata.tables import read_measures
+    from strata.tables import measures_by_model
 
     folder, params, given = Path(snakemake.output[0]), snakemake.params, dict(snakemake.input)
     datasets = [open_dataset(Path(path).parent) for path in given.pop("manifests", [])]
@@ -22,10 +22,9 @@ with job(snakemake):
     known = read_vocabulary(vocabulary[0]) if vocabulary else {}
     words = read_categories(params.categories) if given.pop("categories", []) else {}
     tables = {
-        name: {
-            Path(file).stem: pd.read_parquet(file) if name == "histograms" else read_measures(file)
-            for file in files
-        }
+        name: {Path(file).stem: pd.read_parquet(file) for file in files}
+        if name == "histograms"
+        else measures_by_model(files)
         for name, files in given.items()
     }
     names = {name: entry.get("label", name) for name, entry in params.models.items()}

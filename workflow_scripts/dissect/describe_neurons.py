@@ -3,21 +3,21 @@
 from job import job
 
 with job(snakemake):
-    import numpy as np
-
     from strata.activations.probing import ProbingSet
     from strata.data.words import read_concepts
     from strata.dissect.portraits import describe_model
+    from strata.dissect.problem import read_embeddings
     from strata.tables import write_measures, write_table
 
     probing = ProbingSet.open(
         snakemake.input.manifests, snakemake.input.activations, split=snakemake.params.split
     )
+    concepts = read_concepts(snakemake.input.concepts)
     portraits, nearest, histograms = describe_model(
         probing.layers(),
-        probing.rows([np.load(path) for path in snakemake.input.images]),
-        np.load(snakemake.input.text),
-        read_concepts(snakemake.input.concepts),
+        probing.arrays(snakemake.input.images, read_embeddings),
+        read_embeddings(snakemake.input.text, len(concepts), snakemake.input.concepts),
+        concepts,
         model=snakemake.wildcards.model,
         dataset=probing.name,
         seed=snakemake.params.seed,

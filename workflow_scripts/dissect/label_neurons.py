@@ -3,8 +3,6 @@
 from job import job
 
 with job(snakemake):
-    import numpy as np
-
     from strata.activations.probing import ProbingSet
     from strata.data.words import read_concepts
     from strata.dissect import (
@@ -14,6 +12,7 @@ with job(snakemake):
         picture_halves,
         with_stability,
     )
+    from strata.dissect.problem import read_embeddings
     from strata.tables import write_measures
 
     options = dict(snakemake.params.options)
@@ -21,10 +20,11 @@ with job(snakemake):
         snakemake.input.manifests, snakemake.input.activations, split=options.pop("split")
     )
     splits = options.pop("halves")
+    concepts = read_concepts(snakemake.input.concepts)
     given = (
-        probing.rows([np.load(path) for path in snakemake.input.images]),
-        np.load(snakemake.input.text),
-        read_concepts(snakemake.input.concepts),
+        probing.arrays(snakemake.input.images, read_embeddings),
+        read_embeddings(snakemake.input.text, len(concepts), snakemake.input.concepts),
+        concepts,
     )
     common = {
         "sums": SoftmaxSums.load(snakemake.input.sums),

@@ -7,10 +7,11 @@ with job(snakemake):
 
     from strata.activations.probing import ProbingSet
     from strata.dissect import softmax_sums, softmax_temperatures
+    from strata.dissect.problem import read_embeddings
 
     probing = ProbingSet.open(snakemake.input.manifests, [], split=snakemake.params.split)
     sums = softmax_sums(
-        probing.rows([np.load(path) for path in snakemake.input.images]),
+        probing.arrays(snakemake.input.images, read_embeddings),
         np.load(snakemake.input.text),
         softmax_temperatures(snakemake.params.similarities),
     )

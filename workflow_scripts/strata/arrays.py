@@ -116,13 +116,16 @@ def random_ranks(rows: np.ndarray, seed: int) -> np.ndarray:
     return ranks
 
 
-def drawn_order(rows: np.ndarray, labels: Sequence, seed: int) -> np.ndarray:
+def drawn_order(
+    rows: np.ndarray, labels: Sequence, seed: int, beside: np.ndarray | None = None
+) -> np.ndarray:
     """Row numbers (n,) in an order that is drawn by `seed`, whatever the order given.
 
     What is drawn in this order, or goes to the first of several equals, depends neither on how the
     rows are sorted nor on their classes: equal rows of several classes are mixed at random. Names
     of classes count only for classes whose rows are all the same, and where no two rows are equal
-    labels play no part.
+    labels play no part. `beside` (n, more) tells equal rows of a class apart, as by the halves that
+    they are in: without it they are one as good as another.
     """
     digests = row_digests(rows)
     if len(np.unique(digests)) == len(digests):
@@ -136,7 +139,11 @@ def drawn_order(rows: np.ndarray, labels: Sequence, seed: int) -> np.ndarray:
         _text(repr(name).encode()) if same else 0 for name, same in zip(names, alike, strict=True)
     ]
     classes = [np.array(values, dtype=np.uint64)[codes] for values in (content, told)]
-    counted = table.groupby(["row", "code"]).cumcount().to_numpy(np.uint64)
+    among = (
+        np.arange(len(table)) if beside is None else np.argsort(row_digests(beside), kind="stable")
+    )
+    counted = np.empty(len(table), dtype=np.uint64)
+    counted[among] = table.iloc[among].groupby(["row", "code"]).cumcount().to_numpy(np.uint64)
     return np.argsort(_keyed(seed, digests, *classes, counted), kind="stable")
 
 

@@ -26,16 +26,19 @@ def without_interval(value: float) -> Estimate:
     return Estimate(float(value), np.nan, np.nan)
 
 
-def percentile_interval(draws: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+def percentile_interval(
+    draws: np.ndarray, value: float, level: float = LEVEL
+) -> tuple[float, float]:
     """Percentile interval of resampled values; those that are not finite are left out.
 
-    NaN where nothing is left.
+    It holds `value`, what was observed, which few draws or a threshold drawn anew may all lie to
+    one side of. NaN where nothing is left.
     """
     draws = np.asarray(draws)[np.isfinite(draws)]
     if not len(draws):
         return np.nan, np.nan
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return min(float(low), float(value)), max(float(high), float(value))
 
 
 def _check_level(level: float) -> None:
@@ -72,9 +75,9 @@ def bootstrap_interval(
         rows = max(1, _BATCH // size)
         parts = [min(rows, n - start) for start in range(0, n, rows)]
         draws = [values[rng.integers(size, size=(part, size))].mean(axis=1) for part in parts]
-        return Estimate(value, *percentile_interval(np.concatenate(draws), level))
+        return Estimate(value, *percentile_interval(np.concatenate(draws), value, level))
     draws = [statistic(values[rng.integers(size, size=size)]) for _ in range(n)]
-    return Estimate(value, *percentile_interval(np.array(draws), level))
+    return Estimate(value, *percentile_interval(np.array(draws), value, level))
 
 
 def wilson_interval(successes: float, n: int, level: float = LEVEL) -> Estimate:

@@ -35,35 +35,140 @@ EMBEDDING = "embedding"  # the layer's name of the state that enters the first b
 _TEXT = ("model", "dataset", "layer", "metric")
 _WHOLE = ("layer_index", "n", "seed")
 _REAL = ("value", "low", "high")
+# Columns by which rows of a table are told apart, where it has them.
+KEYS = (
+    "model", "dataset", "layer", "concept", "metric", "seed", "family", "triplets", "transform",
+    "similarity", "contrast", "other", "unit", "sample", "rank", "kept", "layers", "epoch",
+)  # fmt: skip
+_P_VALUES = ("p_value", "q_value", "p_adjusted")
+_SHARES = ("stability", "tied", "auc", "label_auc")  # further columns, from 0 to 1
+# Least and most that a metric's value can be; a difference or gain lies within their distance.
+RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(
+        (
+            "graph_convexity", "graph_convexity_concept", "graph_convexity_concepts", "chance",
+            "concept_chance", "unreachable", "tied_neighbors", "euclidean_convexity",
+            "head_sampled", "head_exact", "accuracy", "accuracy_category", "accuracy_before",
+            "accuracy_after", "graph_convexity_before", "graph_convexity_after", "noise_ceiling",
+            "noise_ceiling_lower", "category_share", "category_share_mean",
+            "category_share_median", "category_share_significant", "share_significant",
+            "names_best_factor", "names_any_factor_above", "mean_best_auc", "same_factor",
+            "same_category", "annotation_auc", "angular_distance", "cka", "test_accuracy",
+            "validation_accuracy", "validation_curve", "depth_accuracy",
+        ),
+        (0, 1),
+    ),
+    **dict.fromkeys(("correlation", "partial_correlation", "clarity", "redundancy"), (-1, 1)),
+    **dict.fromkeys(("cosine", "cosine_cubed", "difference"), (-1, 1)),
+    **dict.fromkeys(("block_influence", "polysemanticity"), (0, 2)),
+    **dict.fromkeys(
+        (
+            "n_concepts", "n_concepts_mean", "n_concepts_median", "n_concepts_significant",
+            "parameters", "macs", "file_bytes", "memory_bytes", "front_end_parameters",
+            "front_end_macs", "latency", "epoch_seconds", "epochs", "loss_curve", "distance",
+        ),
+        (0, np.inf),
+    ),
+    "graph_convexity_normalised": (-np.inf, 1),
+}  # fmt: skip
+_ROUNDING = 1e-5  # of float32
 
 
 def check_measures(table: pd.DataFrame, name: str = "measures") -> pd.DataFrame:
     """Return `table` with the schema's columns first and its types fixed.
 
-    A measure is tidy: one row per (model, dataset, layer, concept, metric). `concept` may be
-    missing, `low` and `high` are NaN where no interval is defined. Columns beyond
-    `MEASURE_COLUMNS` are kept behind them.
+    A measure is tidy: one row per (model, dataset, layer, concept, metric) and what further `KEYS`
+    it has. `concept` may be missing, `low` and `high` are NaN where no interval is defined. Columns
+    beyond `MEASURE_COLUMNS` are kept behind them.
 
     Raises
     ------
     StrataError
-        A column is missing, a value is NaN or infinite, or an interval is upside down.
+        A column is missing; a value is NaN, infinite or outside of its metric's `RANGES`; an
+        interval does not hold its value; a p-value or share is not from 0 to 1; `n` is below 1; two
+        rows are about the same; or a layer has two numbers, or a number two layers.
     """
     missing = [column for column in MEASURE_COLUMNS if column not in table]
     if missing:
         raise StrataError(f"{name}: missing measure columns {missing}")
     extra = [column for column in table if column not in MEASURE_COLUMNS]
     table = table[[*MEASURE_COLUMNS, *extra]].reset_index(drop=True)
+    for column in (*_TEXT, *_WHOLE):
+        _refuse(table, table[column].isna(), name, column, "is missing")
+    for column in _WHOLE:
+        _refuse(table, table[column].astype(float) % 1 != 0, name, column, "is no whole number")
     types = dict.fromkeys(_TEXT, "str") | dict.fromkeys(_WHOLE, "int64")
     types |= dict.fromkeys(_REAL, "float64")
     table = table.astype(types)
-    if not np.isfinite(table["value"]).all():
-        row = table.index[~np.isfinite(table["value"])][0]
-        where = table.loc[row, ["model", "layer", "metric"]].tolist()
-        raise StrataError(f"{name}: value of {where} is not finite")
-    if (table["low"] > table["high"]).any():
-        raise StrataError(f"{name}: an interval has low > high")
+    _check_values(table, name)
+    _check_layers(table, name)
+    _check_once(table, name)
     return table
+
+
+def _refuse(table: pd.DataFrame, wrong: pd.Series, name: str, what: str, told: str) -> None:
+    """Raise StrataError for the first of the rows that are `wrong`, naming its place."""
+    if wrong.any():
+        row = table.loc[wrong.idxmax()]
+        where = ", ".join(str(row[key]) for key in ("model", "layer", "metric"))
+        found = f" ({row[what]})" if what in row and not pd.isna(row[what]) else ""
+        raise StrataError(f"{name}: {what} of {where}{found} {told}")
+
+
+def _check_values(table: pd.DataFrame, name: str) -> None:
+    value, low, high = (table[column] for column in _REAL)
+    _refuse(table, ~np.isfinite(value), name, "value", "is not finite")
+    of_cuts = "kept" in table and "epoch" not in table  # metrics are criteria, values are layers
+    _refuse(table, of_cuts & ~value.between(0, table["n"]), name, "value", "should be from 0 to n")
+    for metric in () if of_cuts else table["metric"].unique():
+        least, most = _bounds(metric)
+        outside = table["metric"].eq(metric) & ~value.between(least - _ROUNDING, most + _ROUNDING)
+        _refuse(table, outside, name, "value", f"should be from {least:g} to {most:g}")
+    _refuse(table, low > high, name, "low", "an interval has low > high")
+    _refuse(table, low.isna() != high.isna(), name, "low", "an interval has one end only")
+    slack = _ROUNDING * value.abs().clip(lower=1)
+    outside = (low - slack > value) | (high + slack < value)
+    _refuse(table, outside, name, "value", "lies outside of its interval")
+    _refuse(table, table["n"] < 1, name, "n", "should be 1 or more")
+    for column in (*_P_VALUES, *_SHARES):
+        if column in table:
+            found = table[column].astype(float)
+            outside = ~found.between(-_ROUNDING, 1 + _ROUNDING) & found.notna()
+            _refuse(table, outside, name, column, "should be from 0 to 1")
+
+
+def _bounds(metric: str) -> tuple[float, float]:
+    """Least and most of a metric; of the difference of two, by how much they can differ."""
+    if metric in RANGES:
+        return RANGES[metric]
+    for ending in ("_difference", "_gain"):
+        whole = metric.removesuffix(ending)
+        for known in (whole, f"{whole}_before"):
+            if whole != metric and known in RANGES:
+                apart = RANGES[known][1] - RANGES[known][0]
+                return -apart, apart
+    return -np.inf, np.inf
+
+
+def _check_layers(table: pd.DataFrame, name: str) -> None:
+    """Each layer of a model has one number, and each number one layer."""
+    _refuse(table, table["layer_index"] < 0, name, "layer_index", "should be 0 or more")
+    pairs = table[["model", "dataset", "layer", "layer_index"]].drop_duplicates()
+    for key, told in (("layer", "several layer_index"), ("layer_index", "several layers")):
+        several = pairs.duplicated(["model", "dataset", key])
+        if several.any():
+            row = pairs[several].iloc[0]
+            raise StrataError(f"{name}: {key} {row[key]!r} of {row['model']} has {told}")
+
+
+def _check_once(table: pd.DataFrame, name: str) -> None:
+    """No two rows are about the same."""
+    keys = [key for key in KEYS if key in table]
+    twice = table.duplicated(keys)
+    if twice.any():
+        row = table.loc[twice.idxmax(), keys].dropna()
+        where = ", ".join(f"{key} {value}" for key, value in row.items())
+        raise StrataError(f"{name}: two rows are about the same: {where}")
 
 
 def layer_row(
@@ -154,4 +259,25 @@ def read_measures(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     if not paths:
         raise StrataError("no measure files to read")
     tables = [check_measures(pd.read_parquet(path), str(path)) for path in paths]
-    return pd.concat(tables, ignore_index=True)
+    joined = pd.concat(tables, ignore_index=True)
+    if len(paths) > 1:  # a row may be once in each of two tables
+        told = f"{paths[0]} and {len(paths) - 1} more"
+        _check_layers(joined, told)
+        _check_once(joined, told)
+    return joined
+
+
+def measures_by_model(paths: Iterable[str | Path]) -> dict[str, pd.DataFrame]:
+    """Checked tables by the name of their file, which is that of the model they are about.
+
+    Files of several models ("all") are by that name. Raises StrataError for a file that is about
+    another model than it says.
+    """
+    found = {}
+    for path in map(Path, paths):
+        table = read_measures(path)
+        names = set(table["model"])
+        if path.stem != "all" and not names <= {path.stem}:
+            raise StrataError(f"{path}: the table is about {', '.join(sorted(names))}")
+        found[path.stem] = table
+    return found

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from strata.data.files import sha256_of
 from strata.errors import StrataError
 
 SEGMENTS = "segments"  # the folder of a cache that holds the labelled pieces
@@ -25,7 +26,7 @@ class ActivationCache:
     Raises
     ------
     StrataError
-        The folder holds no complete cache.
+        The folder holds no complete cache, or the layers of its index are not each once there.
     """
 
     def __init__(self, directory: str | Path):
@@ -34,6 +35,32 @@ class ActivationCache:
         if not index.is_file():
             raise StrataError(f"{self.directory}: no index.json; these activations are incomplete")
         self.index = json.loads(index.read_text())
+        names, widths = self.layers, self.index["features"]
+        if len(set(names)) != len(names) or len(names) != len(widths):
+            raise StrataError(
+                f"{index}: should name each layer once, with its width; it has {len(set(names))} "
+                f"names of {len(names)} layers, and {len(widths)} widths"
+            )
+
+    @classmethod
+    def of(cls, directory: str | Path, manifest: str | Path, n: int) -> ActivationCache:
+        """Open a cache with a row for each of the n samples of `manifest`, or of their pieces.
+
+        Raises StrataError for another number of rows, and where the activations were made from
+        another manifest.
+        """
+        cache = cls(directory)
+        if len(cache) != n:
+            raise StrataError(
+                f"{cache.directory}: activations have {len(cache)} rows, where {manifest} has {n}"
+            )
+        made = cache.index.get("dataset_sha256")
+        if made is not None and made != sha256_of(Path(manifest)):
+            raise StrataError(
+                f"{cache.directory}: activations were made from another {manifest} than this one; "
+                "make them anew"
+            )
+        return cache
 
     @property
     def layers(self) -> list[str]:
@@ -44,9 +71,21 @@ class ActivationCache:
         return self.index["n_samples"]
 
     def layer(self, index: int) -> np.ndarray:
-        """Activations (samples, features) of a layer, read-only and memory-mapped."""
+        """Activations (samples, features) of a layer, read-only and memory-mapped.
+
+        Raises StrataError for a file that is missing or has another shape than the index says.
+        """
         path = self.directory / f"{index:02d}.npy"
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        if not path.is_file():
+            raise StrataError(f"{path}: no such file; these activations are incomplete")
+        rows = np.load(path, mmap_mode="r", allow_pickle=False)
+        wanted = (len(self), self.index["features"][index])
+        if rows.shape != wanted or rows.dtype != np.float32:
+            raise StrataError(
+                f"{path}: layer {self.layers[index]} should be {wanted} float32, and is "
+                f"{rows.shape} {rows.dtype}"
+            )
+        return rows
 
     @classmethod
     @contextmanager
@@ -76,7 +115,7 @@ class CacheWriter:
     def __init__(self, directory: Path, n_samples: int):
         self.directory, self.n_samples, self.written = directory, n_samples, 0
         self.files: list[np.memmap] = []
-        self.placed: list[int] = []
+        self.placed: list[np.ndarray] = []
 
     def allocate(self, features: Sequence[int]) -> None:
         """Make the files of layers with these numbers of features."""
@@ -89,23 +128,34 @@ class CacheWriter:
             )
             for i, width in enumerate(features)
         ]
-        self.placed = [0] * len(self.files)
+        self.placed = [np.zeros(self.n_samples, dtype=bool) for _ in self.files]
 
     def put(self, layer: int, rows: np.ndarray, values: np.ndarray) -> None:
         """Write rows of one layer, in any order; each row once."""
         self.files[layer][rows] = values
-        self.placed[layer] += len(rows)
+        self.placed[layer][rows] = True
 
     def append(self, layers: Sequence[np.ndarray]) -> None:
+        """Write the next rows of all layers, (rows, features) each.
+
+        Raises StrataError for layers of other shapes, which numpy would stretch to fit.
+        """
         if not self.files:
             self.allocate([rows.shape[1] for rows in layers])
         end = self.written + len(layers[0])
-        for file, rows in zip(self.files, layers, strict=True):
+        for number, (file, rows) in enumerate(zip(self.files, layers, strict=True)):
+            wanted = (end - self.written, file.shape[1])
+            if rows.shape != wanted or end > self.n_samples:
+                raise StrataError(
+                    f"{self.directory}: layer {number} gives {rows.shape} for rows "
+                    f"{self.written} to {end} of {self.n_samples}, and should give {wanted}"
+                )
             file[self.written : end] = rows
+            self.placed[number][self.written : end] = True
         self.written = end
 
     def close(self, info: dict) -> None:
-        fewest = self.written + min(self.placed, default=0)
+        fewest = min((int(rows.sum()) for rows in self.placed), default=0)
         if fewest != self.n_samples:
             raise RuntimeError(f"{fewest} of {self.n_samples} rows were written")
         features = [file.shape[1] for file in self.files]
@@ -120,18 +170,30 @@ class CacheWriter:
 def merge_shards(directories: Sequence[str | Path], directory: str | Path) -> None:
     """Join caches of consecutive shards of samples, in the order given.
 
-    Raises StrataError when they do not come from the same model and layers.
+    Raises StrataError when they do not come from the same model and layers, or are not the shards
+    of a data set in their order, from the first to the last.
     """
     caches = [ActivationCache(path) for path in directories]
     first = caches[0].index
-    for cache in caches[1:]:
-        for key in ("layers", "pooling", "model_sha256", "dataset_sha256"):
-            if cache.index[key] != first[key]:
+    for cache in caches:
+        for key in ("layers", "pooling", "precision", "context", "model_sha256", "dataset_sha256"):
+            if cache.index.get(key) != first.get(key):
                 raise StrataError(f"{cache.directory}: {key} differs from the first shard's")
-    info = {key: value for key, value in first.items() if key not in ("n_samples", "features")}
+    for number, cache in enumerate(caches):
+        wanted = [number, len(caches)]
+        if cache.index.get("shard", wanted) != wanted:
+            raise StrataError(
+                f"{cache.directory}: shard {cache.index['shard'][0] + 1} of "
+                f"{cache.index['shard'][1]} stands where {number + 1} of {len(caches)} should"
+            )
+    own = ("n_samples", "features", "shard")
+    info = {key: value for key, value in first.items() if key not in own}
     with ActivationCache.create(directory, sum(map(len, caches)), info) as joined:
         for cache in caches:
             joined.append([cache.layer(i) for i in range(len(cache.layers))])
         inner = [cache.directory / SEGMENTS for cache in caches]
-        if all(folder.is_dir() for folder in inner):
+        there = [folder.is_dir() for folder in inner]
+        if any(there) and not all(there):
+            raise StrataError(f"{inner[there.index(False)]}: no pieces, which other shards have")
+        if all(there):
             merge_shards(inner, joined.directory / SEGMENTS)

@@ -62,6 +62,7 @@ def extract(
         "pooling": pool,
         "precision": precision,
         "batch_size": pick_batch_size(batch_size, encoder.device),
+        "shard": list(shard),
     }
     pieces = _pieces(encoder, dataset, samples)
     with (
@@ -75,9 +76,11 @@ def extract(
         n = len(encoder.layer_names)
         for layers in batches:
             _check_finite(layers[:n], encoder.layer_names, samples[cache.written :])
-            cache.append(layers[:n])
             if piece_cache is not None:
+                owners = np.repeat(samples, [len(own) for own in pieces])
+                _check_finite(layers[n:], encoder.layer_names, owners[piece_cache.written :])
                 piece_cache.append(layers[n:])
+            cache.append(layers[:n])
 
 
 def _origin(encoder: Encoder, dataset: Dataset) -> dict:

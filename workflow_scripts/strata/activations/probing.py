@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from strata.activations.cache import ActivationCache
+from strata.data.manifest import read_manifest
 from strata.errors import StrataError
 
 if TYPE_CHECKING:
@@ -24,13 +25,14 @@ class ProbingSet:
     """Manifests and activations of the probing images, restricted to a split.
 
     `manifest` holds the chosen samples of all data sets (n rows); `chosen` the sample numbers
-    taken from each data set.
+    taken from each data set, which has `sizes` samples.
     """
 
     name: str
     manifest: pd.DataFrame
     chosen: list[np.ndarray]
     caches: list[ActivationCache]
+    sizes: list[int]
 
     @classmethod
     def open(
@@ -41,24 +43,44 @@ class ProbingSet:
         Raises
         ------
         StrataError
-            A data set has no sample in `split`, or the caches do not have the same layers.
+            A data set has no sample in `split`, or the caches are not each of its data set, or do
+            not have the same layers, of the same width.
         """
-        tables, chosen = [], []
+        tables, chosen, sizes = [], [], []
         for path in manifests:
-            table = pd.read_parquet(path)
+            table = read_manifest(path)
             rows = rows_of_split(table, split, str(path))
             tables.append(table.iloc[rows].assign(dataset=Path(path).parent.name))
             chosen.append(rows)
-        caches = [ActivationCache(path) for path in activations]
-        if len({tuple(cache.layers) for cache in caches}) > 1:
-            raise StrataError(f"{activations[0]}: the layers differ between the probing data sets")
+            sizes.append(len(table))
+        if activations and len(activations) != len(manifests):
+            raise StrataError(f"{len(activations)} activations of {len(manifests)} data sets")
+        places = zip(activations, manifests, sizes, strict=False)
+        caches = [ActivationCache.of(path, manifest, n) for path, manifest, n in places]
+        for cache in caches[1:]:
+            for key in ("layers", "features", "model_sha256", "pooling"):
+                if cache.index.get(key) != caches[0].index.get(key):
+                    raise StrataError(f"{cache.directory}: {key} differ from {activations[0]}'s")
         name = "+".join(table["dataset"].iloc[0] for table in tables)
-        return cls(name, pd.concat(tables, ignore_index=True), chosen, caches)
+        return cls(name, pd.concat(tables, ignore_index=True), chosen, caches, sizes)
 
     def rows(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        """The chosen rows of one array per data set, stacked to (n, features)."""
+        """The chosen rows of one array per data set, stacked to (n, features).
+
+        Raises StrataError for an array that has not a row for each of its data set's samples.
+        """
+        for array, size in zip(arrays, self.sizes, strict=True):
+            if len(array) != size:
+                raise StrataError(f"{self.name}: an array of {len(array)} rows for {size} samples")
         parts = [array[rows] for array, rows in zip(arrays, self.chosen, strict=True)]
         return np.concatenate(parts)
+
+    def arrays(
+        self, paths: Sequence[str], read: Callable[[str, int, str], np.ndarray]
+    ) -> np.ndarray:
+        """`rows` of one file per data set, each by `read(path, rows it should have, whose)`."""
+        places = zip(paths, self.sizes, self.name.split("+"), strict=True)
+        return self.rows([read(*place) for place in places])
 
     def layers(self) -> Iterator[tuple[str, np.ndarray]]:
         """Name and activations (n, neurons) of one layer after the other."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from strata.data.answers import check_triplets
 from strata.data.shown import shown_pictures
 from strata.errors import StrataError
 
@@ -37,14 +38,23 @@ class Judgements:
     ) -> Judgements:
         """Join the set's items (`manifest`) to samples, whose item names `linked` holds.
 
-        Raises StrataError for an item without any sample.
+        Raises StrataError for an item without any sample or a name that two have, and for answers
+        about others than the items, or that nobody gave.
         """
         numbers = {name: i for i, name in enumerate(manifest["item"].astype(str))}
+        if len(numbers) != len(manifest):
+            raise StrataError(f"{info['name']}: {len(manifest)} items have {len(numbers)} names")
         items = linked.astype("str").map(numbers).fillna(-1).astype(int).to_numpy()
         missing = sorted(set(range(len(numbers))) - set(items.tolist()))
         if missing:
             name = manifest["item"].iloc[missing[0]]
             raise StrataError(f"{info['name']}: item {name!r} has no sample in {info['images']}")
+        try:
+            check_triplets(answers[["a", "b", "odd"]].to_numpy(), len(manifest))
+        except StrataError as error:
+            raise StrataError(f"{info['name']}: {error}") from None
+        if (answers["count"] < 1).any():
+            raise StrataError(f"{info['name']}: an answer was given less than once")
         families = manifest.drop(columns=["sample", "split", "index", "item"])
         members = _members(families)
         return cls(info["name"], answers, items, len(numbers), members, info, list(numbers))

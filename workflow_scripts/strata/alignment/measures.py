@@ -138,6 +138,13 @@ def alignment_differences(
 
     def paired(own: pd.Series, other: pd.Series) -> tuple[Estimate, float]:
         given = answers[own["family"]]
+        for row in (own, other):
+            rows = parts[row["model"], row["family"]]["answer"].to_numpy()
+            if not np.array_equal(rows, np.arange(len(given.triplets))):
+                raise StrataError(
+                    f"credits of {row['model']}: {len(rows)} answers of {row['family']}, which has "
+                    f"{len(given.triplets)}; they should be each once there"
+                )
         first, second = (
             parts[row["model"], row["family"]][row["layer"]].to_numpy() / 6 for row in (own, other)
         )

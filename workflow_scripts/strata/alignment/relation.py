@@ -63,8 +63,22 @@ def relation_points(convexity: pd.DataFrame, alignment: pd.DataFrame) -> pd.Data
     right = alignment[alignment["metric"] == "accuracy"]
     right = right[[*keys, "family", "value"]]
     right = right.rename(columns={"value": "accuracy", "family": "triplets"})
+    _check_same_layers(left, right)
     points = left.merge(right, on=keys)
     return points.assign(relative_depth=relative_depths(points["model"], points["block"]))
+
+
+def _check_same_layers(convexity: pd.DataFrame, alignment: pd.DataFrame) -> None:
+    """Raises StrataError where one table has a layer of a model that the other has not: it would
+    drop out of the correlation."""
+    keys = ["model", "layer", "layer_index"]
+    found = [
+        set(table[keys].itertuples(index=False, name=None)) for table in (convexity, alignment)
+    ]
+    if apart := sorted(found[0] ^ found[1]):
+        model, layer, index = apart[0]
+        has = "convexity" if apart[0] in found[0] else "alignment"
+        raise StrataError(f"{model}: layer {layer} (number {index}) has only {has}")
 
 
 def _rank_correlation(points: np.ndarray, controlled: bool) -> float:

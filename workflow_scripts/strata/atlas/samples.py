@@ -11,6 +11,7 @@ import pandas as pd
 from PIL import Image, ImageOps
 
 from strata.activations.probing import rows_of_split
+from strata.errors import StrataError
 
 if TYPE_CHECKING:
     from strata.data.manifest import Dataset
@@ -38,7 +39,12 @@ class Samples:
         self._places: dict[int, int] = {}
 
     def add(self, number: int) -> int:
-        """Where a sample stands in the atlas: 0, 1, ... in the order of first asking."""
+        """Where a sample stands in the atlas: 0, 1, ... in the order of first asking.
+
+        Raises StrataError for a number that no sample has.
+        """
+        if not 0 <= number < len(self._rows):
+            raise StrataError(f"atlas: no sample {number} among {len(self._rows)}")
         return self._places.setdefault(int(number), len(self._places))
 
     def add_all(self, numbers: Iterable[int]) -> list[int]:

@@ -47,14 +47,14 @@ def _count_interval(value: float, codes: np.ndarray, picks: np.ndarray, above: n
     rows = np.broadcast_to(np.arange(len(picks))[:, None], picks.shape)
     seen[rows[above], codes[picks][above]] = True
     draws = seen.sum(axis=1)
-    low, high = percentile_interval(draws - draws.mean() + value)
+    low, high = percentile_interval(draws - draws.mean() + value, value)
     return max(0.0, low), high
 
 
-def _share_interval(member: np.ndarray, picks: np.ndarray, above: np.ndarray):
+def _share_interval(value: float, member: np.ndarray, picks: np.ndarray, above: np.ndarray):
     drawn = above.sum(axis=1)
     shares = (member[picks] & above).sum(axis=1)[drawn > 0] / drawn[drawn > 0]
-    return percentile_interval(shares)
+    return percentile_interval(shares, value)
 
 
 def _as_labels(measures: pd.DataFrame) -> pd.DataFrame:
@@ -89,8 +89,8 @@ def count_measures(
             rows.append(_row(layer, f"n_concepts_{threshold}", None, value, bounds, seed))
         if "significant" in _usable(labels):
             significant = (layer["q_value"] <= alpha).to_numpy()
-            bounds = percentile_interval(significant[picks].mean(axis=1))
             value = significant.mean()
+            bounds = percentile_interval(significant[picks].mean(axis=1), value)
             rows.append(_row(layer, "share_significant", None, value, bounds, seed))
     return pd.DataFrame(rows)
 
@@ -129,7 +129,8 @@ def share_measures(
                     bounds = deviate_interval(value, found, share=True)[1:]
                     more = {"about": BOTH, "deviates": found}
                 else:
-                    bounds, more = _share_interval(member, picks, drawn), {"about": NEURONS}
+                    bounds = _share_interval(value, member, picks, drawn)
+                    more = {"about": NEURONS}
                 row = _row(layer, metric, category, value, bounds, seed)
                 rows.append(row | {"n": int(above.sum())} | more)
     return pd.DataFrame(rows)

@@ -157,7 +157,7 @@ def _count(labelled: pd.DataFrame, way: str, bootstrap: int, seed: int) -> list[
     if way in (PLANTED, ANNOTATION) or have_own_labels(way):
         picks = np.random.default_rng(seed).integers(len(codes), size=(bootstrap, len(codes)))
         draws = np.array([len(np.unique(codes[pick])) for pick in picks])
-        low, high = percentile_interval(draws - draws.mean() + value)
+        low, high = percentile_interval(draws - draws.mean() + value, value)
         low = max(0.0, low)
     estimate = Estimate(value, low, high)
     return [{"concept": None, "metric": "n_concepts", "n": len(codes)} | estimate._asdict()]

@@ -7,7 +7,7 @@ family ("texture=striped") whose presence its activation tells best, by the area
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -147,6 +147,7 @@ def score_truth(
     factors, present = factor_indicators(manifest, vocabulary)
     labels = labels.assign(block=blocks_passed(labels))
     main, rows, tables = labels["metric"].iloc[0], [], []
+    layers = checked_layers(layers, labels)
     for name, activations in layers:
         halved = {}
         if half_labels is not None and halves is not None and len(halves):
@@ -164,6 +165,25 @@ def score_truth(
     kept = ["unit", "label", "score", "factor", "auc", "named", "label_auc"]
     keys = ["model", "dataset", "layer", "layer_index", "concept", "metric", "value"]
     return pd.DataFrame(rows), table[[*keys, "low", "high", "n", "seed", *kept]]
+
+
+def checked_layers(
+    layers: Iterable[tuple[str, np.ndarray]], labels: pd.DataFrame
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The layers as they come, whose names and numbers of neurons are those of the labels.
+
+    Raises StrataError for a layer or a neuron that only one of both has.
+    """
+    left = labels.groupby("layer", sort=False)["unit"].agg(lambda units: set(units)).to_dict()
+    model = labels["model"].iloc[0]
+    for name, activations in layers:
+        if left.pop(name, None) != set(range(activations.shape[1])):
+            raise StrataError(
+                f"labels of {model}: not those of the {activations.shape[1]} neurons of {name}"
+            )
+        yield name, activations
+    if left:
+        raise StrataError(f"labels of {model}: {next(iter(left))} is no layer of the activations")
 
 
 def _summaries(

@@ -42,7 +42,8 @@ def example_neighbors(
     rows = rows_of_split(manifest, split, name)
     rows = rows[sample_order(manifest.iloc[rows])]  # a stable sort then takes the first of equals
     chosen = some_rows(rows, examples, seed, manifest)
-    cache, parts = ActivationCache(directory), []
+    cache = ActivationCache.of(directory, dataset.directory / "manifest.parquet", len(dataset))
+    parts = []
     for index, layer in enumerate(cache.layers):
         features = cache.layer(index)[rows].astype(np.float64)
         for sample in chosen:

@@ -55,7 +55,7 @@ def study_convexity(
         if not there.any():
             raise StrataError(f"{name}: no sample in {split} has a label in {own[0]!r}")
         labels = manifest[own].iloc[rows[there]].reset_index(drop=True)
-        layers = _layers(ActivationCache(directory), rows[there])
+        layers = _layers(_opened(directory, dataset, len(dataset)), rows[there])
         order = sample_order(manifest.iloc[rows[there]])
         cut = {f: halves_in_order(labels[f], halves, order, seed) for f in own}
         tables.append(convexity_measures(layers, labels, dataset=name, halves=cut, **told))
@@ -117,7 +117,7 @@ def family_convexity(
     clusters = None if family in dataset.manifest else labelled["sample"].to_numpy()[rows]
     order = _content_order(dataset.manifest, labelled.iloc[rows])
     cut = {family: halves_in_order(labels[family], halves, order, seed, clusters)}
-    layers = _layers(ActivationCache(folder), rows)
+    layers = _layers(_opened(folder, dataset, len(labelled)), rows)
     told = {"model": model, "dataset": name, "seed": seed, "log": log, **options}
     return convexity_measures(layers, labels, halves=cut, **told)
 
@@ -150,6 +150,11 @@ def _pairable(rows: np.ndarray, labels: pd.DataFrame, family: str, log: Callable
         log(f"{family}: left out, with one sample each: {', '.join(map(str, alone))}")
     kept = ~labels[family].isin(alone).to_numpy()
     return rows[kept], labels[kept].reset_index(drop=True)
+
+
+def _opened(directory: str | Path, dataset: Dataset, n: int) -> ActivationCache:
+    """Activations of the data set's n samples, or of its n pieces."""
+    return ActivationCache.of(directory, dataset.directory / "manifest.parquet", n)
 
 
 def _layers(cache: ActivationCache, rows: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

@@ -42,10 +42,12 @@ def overlapping_convexity(
         raise StrataError(f"there are {len(features)} samples, but {len(members)} rows of marks")
     features = as_array(features, "features")
     # As in `graph_convexity`, nothing goes by the order in which samples are given.
-    order = drawn_order(features, list(members.itertuples(index=False, name=None)), seed)
+    halves = checked_halves(halves, len(features))
+    given = halves.T if isinstance(halves, np.ndarray) else None
+    order = drawn_order(features, list(members.itertuples(index=False, name=None)), seed, given)
     members = members.iloc[order]
     strata = list(members.itertuples(index=False, name=None))
-    halves = drawn_halves(checked_halves(halves, len(features)), order, strata, seed)
+    halves = drawn_halves(halves, order, strata, seed)
     near, rows = surroundings(features[order], n_neighbors, halves=len(halves) > 0), []
     graph = graph_among(near, n_neighbors, seed)
     for name, marks in members.items():

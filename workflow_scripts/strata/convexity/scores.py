@@ -127,7 +127,8 @@ def graph_convexity(
     features = as_array(features, "features")
     labels = as_labels(labels, len(features))
     halves = checked_halves(halves, len(features))
-    order = drawn_order(features, labels, seed)
+    given = halves.T if isinstance(halves, np.ndarray) else None
+    order = drawn_order(features, labels, seed, given)
     named = number([labels[i] for i in order], len(order))
     halves = drawn_halves(halves, order, named.codes, seed)
     shared = {} if shared is None else shared

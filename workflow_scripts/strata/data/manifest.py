@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -81,7 +82,17 @@ class Dataset:
         """Labelled pieces of the sounds, where there are any: a row per piece with `sample`,
         `start` and `end` in seconds, and a column per concept family."""
         path = self.directory / "segments.parquet"
-        return pd.read_parquet(path) if path.is_file() else None
+        if not path.is_file():
+            return None
+        table = pd.read_parquet(path)
+        samples = table["sample"].to_numpy()
+        inside = ((samples >= 0) & (samples < len(self))).all()
+        if not (inside and (np.diff(samples) >= 0).all() and (table["start"] < table["end"]).all()):
+            raise StrataError(
+                f"{path}: pieces should be of the samples 0 to {len(self) - 1}, in their order, "
+                "and start before they end"
+            )
+        return table
 
     def place_of(self, sample: int) -> str:
         """Where a sample comes from, for messages: its file, or its number."""
@@ -148,7 +159,8 @@ def write_dataset(
 
     `info` holds name, kind, modality, root, licence, source and checksums; what the manifest tells
     (`describe`) is added. `sample` is set to 0..n-1. Where `info` has `content`, a digest of the
-    samples' files, the manifest's file has it too: it differs when only a picture has changed.
+    samples' files, the manifest's file has it too: it differs when only a picture has changed. So
+    it does when only `segments` have.
 
     Raises
     ------
@@ -165,13 +177,14 @@ def write_dataset(
     manifest = manifest[columns].reset_index(drop=True)
     manifest.insert(0, "sample", np.arange(len(manifest)))
     directory.mkdir(parents=True, exist_ok=True)
+    told = {"content": info["content"]} if "content" in info else {}
     if segments is not None:
         _replace(
             directory / "segments.parquet", lambda path: segments.to_parquet(path, index=False)
         )
+        told["segments"] = hashlib.sha256(segments.to_csv(index=False).encode()).hexdigest()
     text = json.dumps({**info, **describe(manifest, info)}, indent=2, sort_keys=True) + "\n"
     _replace(directory / "dataset.json", lambda path: path.write_text(text))
-    told = {"content": info["content"]} if "content" in info else {}
     _replace(directory / "manifest.parquet", lambda path: _to_parquet(manifest, path, told))
 
 
@@ -196,11 +209,43 @@ def open_dataset(directory: str | Path) -> Dataset:
     Raises
     ------
     StrataError
-        The folder does not hold a data set.
+        The folder does not hold a data set, or its files do not tell of the same samples.
     """
     directory = Path(directory)
     for file in ("manifest.parquet", "dataset.json"):
         if not (directory / file).is_file():
             raise StrataError(f"{directory}: no {file}; this folder holds no data set of Strata")
     info = json.loads((directory / "dataset.json").read_text())
-    return Dataset(directory, info, pd.read_parquet(directory / "manifest.parquet"))
+    manifest = read_manifest(directory / "manifest.parquet")
+    if info.get("n", len(manifest)) != len(manifest):
+        raise StrataError(
+            f"{directory}: manifest.parquet has {len(manifest)} rows, where dataset.json says "
+            f"{info['n']}"
+        )
+    dataset = Dataset(directory, info, manifest)
+    if info.get("storage", "files") != "files":
+        places, stored = manifest["index"], len(dataset._stored)
+        if not places.between(0, stored - 1).all() or places.duplicated().any():
+            raise StrataError(
+                f"{directory}/manifest.parquet: index should be different rows of "
+                f"{info['storage']}, which has {stored}"
+            )
+    return dataset
+
+
+def read_manifest(path: str | Path) -> pd.DataFrame:
+    """The table of a data set's samples, whose row i is sample i.
+
+    Raises StrataError where it is not, and for a sample without a split or a path that is there
+    twice.
+    """
+    table = pd.read_parquet(path)
+    if not np.array_equal(table["sample"], np.arange(len(table))):
+        raise StrataError(f"{path}: samples should be numbered 0 to {len(table) - 1} in this order")
+    if table["split"].isna().any():
+        raise StrataError(f"{path}: sample {int(table['split'].isna().argmax())} has no split")
+    if "path" in table and table["path"].duplicated().any():
+        raise StrataError(
+            f"{path}: {table['path'][table['path'].duplicated().idxmax()]!r} is twice"
+        )
+    return table

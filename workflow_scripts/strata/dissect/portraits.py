@@ -102,6 +102,8 @@ def describe_model(
     ranks = random_ranks(images, seed)
     words = unit_rows(text_embeddings, "text")
     check_embeddings(images, words)
+    if len(concepts) != len(words):
+        raise StrataError(f"{len(concepts)} concepts, but {len(words)} text embeddings")
     k = min(TOP, len(images) // 2)  # of all pictures all neurons have the same
     if k < _LEAST:
         raise StrataError(

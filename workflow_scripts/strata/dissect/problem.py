@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,8 @@ import pandas as pd
 
 from strata.arrays import random_ranks
 from strata.errors import StrataError
+
+_UNIT = 1e-2  # how far the length of a row may be from one, in the precision of bfloat16
 
 
 class Problem(NamedTuple):
@@ -43,6 +46,22 @@ def unit_rows(vectors: np.ndarray, name: str, first: int = 0) -> np.ndarray:
         row = first + int(np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))[0])
         raise StrataError(f"{name} embeddings: row {row} is zero, NaN or infinite")
     vectors /= lengths[:, None].astype(np.float32)
+    return vectors
+
+
+def read_embeddings(path: str | Path, n: int, of: str) -> np.ndarray:
+    """Embeddings (n, d) of n samples or words from a file: a row each, of length one.
+
+    Raises StrataError, naming the file, where it is not so; `of` is whose rows they should be.
+    """
+    vectors = np.load(path, allow_pickle=False)
+    if vectors.ndim != 2 or len(vectors) != n:
+        raise StrataError(f"{path}: embeddings of shape {vectors.shape}, where {of} has {n} rows")
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    wrong = ~(np.abs(lengths - 1) < _UNIT)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise StrataError(f"{path}: row {row} should have length 1, and has {lengths[row]:g}")
     return vectors
 
 
