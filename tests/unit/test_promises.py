@@ -221,8 +221,8 @@ def test_shards_join_in_their_order_and_all_of_them_only(tmp_path_factory, order
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda t: t.iloc[::-1], "numbered 0 to 4 in this order"),
-        (lambda t: t.iloc[:4], "manifest.parquet has 4 rows, where dataset.json says 5"),
+        (lambda t: t.iloc[::-1], "sample should count from 0"),
+        (lambda t: t.iloc[:4], "4 rows, where dataset.json says 5"),
         (lambda t: t.assign(split=None), "sample 0 has no split"),
         (lambda t: t.assign(index=3), "index should be different rows"),
         (lambda t: t.assign(index=t["index"] + 1), "index should be different rows"),

@@ -32,6 +32,7 @@ DEVIATES = (
     "deviates"  # of a row in memory: an array (`strata.intervals`); in a file of its own on disk
 )
 EMBEDDING = "embedding"  # the layer's name of the state that enters the first block
+MADE_AGAIN = "remove it, to have it made again"  # what is damaged of what Strata wrote
 _TEXT = ("model", "dataset", "layer", "metric")
 _WHOLE = ("layer_index", "n", "seed")
 _REAL = ("value", "low", "high")
@@ -254,11 +255,11 @@ def _tidy_deviates(table: pd.DataFrame, held: list) -> pd.DataFrame:
 
 
 def read_measures(paths: str | Path | Iterable[str | Path]) -> pd.DataFrame:
-    """Read one or several measure files into one checked table."""
+    """Read one or several measure files into one checked table; StrataError for a damaged one."""
     paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
     if not paths:
         raise StrataError("no measure files to read")
-    tables = [check_measures(pd.read_parquet(path), str(path)) for path in paths]
+    tables = [check_measures(read_parquet(path), str(path)) for path in paths]
     joined = pd.concat(tables, ignore_index=True)
     if len(paths) > 1:  # a row may be once in each of two tables
         told = f"{paths[0]} and {len(paths) - 1} more"
@@ -281,3 +282,12 @@ def measures_by_model(paths: Iterable[str | Path]) -> dict[str, pd.DataFrame]:
             raise StrataError(f"{path}: the table is about {', '.join(sorted(names))}")
         found[path.stem] = table
     return found
+
+
+def read_parquet(path: str | Path) -> pd.DataFrame:
+    """A table that Strata has written; StrataError for one that is damaged."""
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's errors among them
+        reason = " ".join(str(error).split())[:150]
+        raise StrataError(f"{path}: damaged ({reason}); {MADE_AGAIN}") from None

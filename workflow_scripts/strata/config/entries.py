@@ -24,8 +24,20 @@ def check_dataset(name: str, entry: Mapping) -> None:
     for key, pattern in patterns.items():
         try:
             re.compile(pattern or "")
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise StrataError(f"config, datasets: {name}: {key}: {error}") from None
+    if "files" in entry:
+        _check_listed(f"datasets: {name}: files", entry)
+
+
+def _check_listed(where: str, entry: Mapping) -> None:
+    """Files of a download have names of their own, inside of their folder."""
+    from strata.data.download import remote_files
+
+    try:
+        remote_files(entry)
+    except StrataError as error:
+        raise StrataError(f"config, {where}: {error}") from None
 
 
 def _check_world(where: str, entry: Mapping) -> None:

@@ -16,6 +16,7 @@ from strata.config.studies import (
     check_pruning_study,
     check_published_study,
 )
+from strata.errors import StrataError
 
 
 def prepare_config(config: dict, base: str | Path = ".") -> None:
@@ -37,6 +38,7 @@ def prepare_config(config: dict, base: str | Path = ".") -> None:
         check_known(name, config["studies"], "run", "study")
     for name, entry in config["datasets"].items():
         check_dataset(name, entry)
+    for name, entry in config["datasets"].items():  # which name others
         if entry["kind"] == "triplets":
             check_triplets(f"datasets: {name}", entry, config)
     for name, entry in config["models"].items():
@@ -50,4 +52,9 @@ def prepare_config(config: dict, base: str | Path = ".") -> None:
         }
         check[study["kind"]](f"studies: {name}", study, config)
     for name in config["run"]:
-        check_files(f"studies: {name}", config["studies"][name], config, base)
+        try:
+            check_files(f"studies: {name}", config["studies"][name], config, base)
+        except OSError as error:  # of a path that cannot be one, or may not be read
+            raise StrataError(
+                f"config, studies: {name}: {error.filename}: {error.strerror}"
+            ) from None

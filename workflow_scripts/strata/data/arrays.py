@@ -6,13 +6,16 @@ one array).
 
 from __future__ import annotations
 
+import math
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -21,7 +24,10 @@ from strata.errors import StrataError
 
 ARRAY_SUFFIXES = (".npy", ".npz", ".safetensors", ".parquet")
 _BLOCK = 2**25  # bytes of a block of rows
-_DAMAGES = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
+# RuntimeError: an archive under a password, in another compression; the others: a header that lies.
+_DAMAGES = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError)
+_DAMAGES += (SyntaxError, TypeError, MemoryError, OverflowError, struct.error)
+_DAMAGES += (TokenError,)
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,8 @@ def _slices(array, n: int) -> Callable[[int], Iterator[np.ndarray]]:
 def _from_npy(file: Path) -> dict:
     with file.open("rb") as stream:
         shape, _, dtype = _header(stream)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"its header says shape {shape}")
     _check_floating(dtype, str(file))
     array = np.load(file, mmap_mode="r" if np.prod(shape) else None, allow_pickle=False)
     return {file.stem: (shape, _slices(array, shape[0] if shape else 0))}
@@ -166,11 +174,19 @@ def _from_npz(file: Path) -> dict:
             key = member.removesuffix(".npy")
             with archive.open(member) as stream:
                 shape, fortran, dtype = _header(stream)
+                _check_size(shape, dtype, archive.getinfo(member).file_size - stream.tell())
             _check_floating(dtype, f"{file}, array {key!r}")
             found[key] = (shape, _unzipped(file, member, fortran))
     if not found:
         raise StrataError(f"{file}: it holds no arrays")
     return found
+
+
+def _check_size(shape: tuple[int, ...], dtype: np.dtype, there: int) -> None:
+    """Whether an array has the bytes that its header says, before space is made for it."""
+    needed = dtype.itemsize * math.prod(shape)
+    if min(shape, default=0) < 0 or (needed != there and not dtype.hasobject):
+        raise ValueError(f"its header says shape {shape}, {needed} bytes, but it holds {there}")
 
 
 def _unzipped(file: Path, member: str, fortran: bool) -> Callable[[int], Iterator[np.ndarray]]:

@@ -1,14 +1,13 @@
-"""Downloads that can be trusted: checksummed, resumed, retried, and unpacked without surprises."""
+"""Downloads that can be trusted: checksummed, resumed and retried."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
-import stat
-import tarfile
 import time
-import zipfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,6 +16,8 @@ from urllib.parse import quote
 
 from strata.data.files import index_dataset
 from strata.data.manifest import write_dataset
+from strata.data.unpacking import inside, unpack
+from strata.data.user_tables import read_lines
 from strata.errors import StrataError
 
 _CHUNK = 2**20
@@ -81,7 +82,7 @@ def fetch_file(
     StrataError
         Neither place gives the file, or what they give has another checksum.
     """
-    path = _inside(Path(directory), file.name)
+    path = inside(Path(directory), file.name)
     if path.is_file() and not file.mismatch(path):
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,14 +102,6 @@ def fetch_file(
         part.unlink()
         reasons.append(f"{source}: {wrong}")
     raise StrataError(f"{file.name}: cannot be fetched; " + "; ".join(reasons))
-
-
-def _inside(directory: Path, name: str) -> Path:
-    """`directory / name`, refusing names that lead out of the directory."""
-    pure = PurePosixPath(name)
-    if pure.is_absolute() or ".." in pure.parts or not pure.parts:
-        raise StrataError(f"{name!r}: a file name must stay inside its folder")
-    return directory / Path(*pure.parts)
 
 
 def below(base: str, name: str) -> str:
@@ -196,82 +189,45 @@ def _stream(url: str, part: Path, headers: Mapping, log: Callable[[str], None]) 
             raise requests.ConnectionError(f"{done} of {total} bytes")
 
 
-def unpack(archive: str | Path, directory: str | Path) -> None:
-    """Unpack a zip or tar archive into `directory`, which is replaced, whole or not at all.
-
-    Raises
-    ------
-    StrataError
-        The archive is neither, is damaged, or has a member that would leave the folder, is a
-        link or a device.
-    """
-    archive, directory = Path(archive), Path(directory)
-    temporary = directory.with_name(directory.name + ".part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        if zipfile.is_zipfile(archive):
-            _unzip(archive, temporary)
-        elif tarfile.is_tarfile(archive):
-            _untar(archive, temporary)
-        else:
-            raise StrataError(f"{archive}: neither a zip nor a tar archive")
-        shutil.rmtree(directory, ignore_errors=True)
-        os.replace(temporary, directory)
-    except (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
-        raise StrataError(f"{archive}: cannot be unpacked: {error}") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _unzip(archive: Path, directory: Path) -> None:
-    with zipfile.ZipFile(archive) as opened:
-        for member in opened.infolist():
-            if not member.is_dir():
-                _inside(directory, member.filename)
-                if stat.S_ISLNK(member.external_attr >> 16):
-                    raise StrataError(f"{archive}: member {member.filename!r} is a link")
-        opened.extractall(directory)
-
-
-def _untar(archive: Path, directory: Path) -> None:
-    with tarfile.open(archive) as opened:
-        members = opened.getmembers()
-        for member in members:
-            _inside(directory, member.name)
-            if not (member.isfile() or member.isdir()):
-                raise StrataError(f"{archive}: member {member.name!r} is no plain file")
-        # Python 3.11.0 to 3.11.3, Debian's among them, have no filters: the checks above suffice.
-        options = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-        opened.extractall(directory, members, **options)
-
-
 def remote_files(spec: Mapping, base: str | Path = ".") -> list[RemoteFile]:
     """The files of a `kind: download` entry, from its `files` or `base_url` and `checksums`.
 
     Raises
     ------
     StrataError
-        The checksums file is missing or has a line that is not "sha256  name".
+        The checksums file is missing or has a line that is not "sha256  name"; a name leads out of
+        the folder, or is there twice.
     """
-    if "files" in spec:
-        return [
-            RemoteFile(
-                entry.get("name") or PurePosixPath(entry["url"]).name,
-                entry["url"],
-                entry.get("sha256") or entry["md5"],
-                entry.get("unpack", False),
-                "sha256" if "sha256" in entry else "md5",
-            )
-            for entry in spec["files"]
-        ]
+    files = _listed_files(spec) if "files" in spec else _checksummed_files(spec, base)
+    names = Counter(str(inside(Path(), file.name)) for file in files)
+    name, times = names.most_common(1)[0] if names else ("", 0)
+    if times > 1:  # the second would take the place of the first
+        raise StrataError(f"{name!r} names two files; give each a name of its own (name:)")
+    return files
+
+
+def _listed_files(spec: Mapping) -> list[RemoteFile]:
+    return [
+        RemoteFile(
+            entry.get("name") or PurePosixPath(entry["url"]).name,
+            entry["url"],
+            entry.get("sha256") or entry["md5"],
+            entry.get("unpack", False),
+            "sha256" if "sha256" in entry else "md5",
+        )
+        for entry in spec["files"]
+    ]
+
+
+def _checksummed_files(spec: Mapping, base: str | Path) -> list[RemoteFile]:
     path = Path(base) / spec["checksums"]
     if not path.is_file():
         raise StrataError(f"{path}: no such file of checksums (sha256sum's form)")
     files = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        checksum, _, name = line.strip().partition("  ")
-        if len(checksum) != 64 or not name:
+    for number, line in enumerate(read_lines(path), start=1):
+        checksum, _, name = line.partition("  ")
+        checksum = checksum.lower()
+        if not re.fullmatch("[0-9a-f]{64}", checksum) or not name:
             raise StrataError(f"{path}, line {number}: should read 'sha256  name', not {line!r}")
         files.append(RemoteFile(name, below(spec["base_url"], name), checksum))
     return files

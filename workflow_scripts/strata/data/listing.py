@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from strata.data.user_tables import unseen_character
 from strata.errors import StrataError
 
 # What systems and programs leave behind, without a leading dot; compared in lower case.
@@ -38,7 +39,8 @@ def list_files(root: str | Path) -> Listing:
     Raises
     ------
     StrataError
-        A folder may not be read, or a file's name is not UTF-8.
+        A folder may not be read, or a file's name is not UTF-8, or has a line break or another
+        character that is not seen.
     """
     root = str(root)
     files: list[str] = []
@@ -85,6 +87,9 @@ def _checked_name(path: str) -> str:
     except UnicodeEncodeError:
         shown = os.fsencode(path).decode("utf-8", errors="backslashreplace")
         raise StrataError(f"{shown}: the file's name is not UTF-8; rename it") from None
+    if unseen_character(path) or any(each in path for each in "\n\r\t"):
+        # It would be part of a label, or of a line of a report.
+        raise StrataError(f"{path!r}: the file's name has a character that is not seen; rename it")
     return path
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from strata.errors import StrataError
+from strata.tables import MADE_AGAIN, read_parquet
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -209,43 +210,71 @@ def open_dataset(directory: str | Path) -> Dataset:
     Raises
     ------
     StrataError
-        The folder does not hold a data set, or its files do not tell of the same samples.
+        The folder does not hold a data set, a file of it is damaged, or its files do not tell of
+        the same samples.
     """
     directory = Path(directory)
     for file in ("manifest.parquet", "dataset.json"):
         if not (directory / file).is_file():
             raise StrataError(f"{directory}: no {file}; this folder holds no data set of Strata")
-    info = json.loads((directory / "dataset.json").read_text())
-    manifest = read_manifest(directory / "manifest.parquet")
-    if info.get("n", len(manifest)) != len(manifest):
+    info, manifest = _read_info(directory / "dataset.json"), directory / "manifest.parquet"
+    found = Dataset(directory, info, read_manifest(manifest))
+    _check_manifest(found, manifest)
+    return found
+
+
+def _read_info(path: Path) -> dict:
+    """Content of `dataset.json`, in which everything that is read is of its kind."""
+    try:
+        info = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
         raise StrataError(
-            f"{directory}: manifest.parquet has {len(manifest)} rows, where dataset.json says "
-            f"{info['n']}"
-        )
-    dataset = Dataset(directory, info, manifest)
-    if info.get("storage", "files") != "files":
-        places, stored = manifest["index"], len(dataset._stored)
-        if not places.between(0, stored - 1).all() or places.duplicated().any():
-            raise StrataError(
-                f"{directory}/manifest.parquet: index should be different rows of "
-                f"{info['storage']}, which has {stored}"
-            )
-    return dataset
+            f"{path}: damaged ({' '.join(str(error).split())}); {MADE_AGAIN}"
+        ) from None
+    if not isinstance(info, dict) or "name" not in info:
+        raise StrataError(f"{path}: damaged (no name of a data set); {MADE_AGAIN}")
+    kinds = dict.fromkeys(("name", "modality", "root", "storage"), str)
+    for key, kind in (kinds | dict.fromkeys(("not_labels", "unreadable"), list)).items():
+        if not isinstance(info.get(key, kind()), kind):
+            raise StrataError(f"{path}: damaged ({key!r} is no {kind.__name__}); {MADE_AGAIN}")
+    return info
 
 
 def read_manifest(path: str | Path) -> pd.DataFrame:
     """The table of a data set's samples, whose row i is sample i.
 
-    Raises StrataError where it is not, and for a sample without a split or a path that is there
-    twice.
+    Raises StrataError where it is not, or is damaged, and for a sample without a split or a path
+    that is there twice.
     """
-    table = pd.read_parquet(path)
-    if not np.array_equal(table["sample"], np.arange(len(table))):
-        raise StrataError(f"{path}: samples should be numbered 0 to {len(table) - 1} in this order")
+    table = read_parquet(path)
+    for column in ("sample", "split"):
+        if column not in table:
+            raise StrataError(f"{path}: damaged (no column {column!r}); {MADE_AGAIN}")
+    if table["sample"].tolist() != list(range(len(table))):
+        raise StrataError(f"{path}: damaged (sample should count from 0); {MADE_AGAIN}")
     if table["split"].isna().any():
         raise StrataError(f"{path}: sample {int(table['split'].isna().argmax())} has no split")
     if "path" in table and table["path"].duplicated().any():
-        raise StrataError(
-            f"{path}: {table['path'][table['path'].duplicated().idxmax()]!r} is twice"
-        )
+        path_twice = table["path"][table["path"].duplicated().idxmax()]
+        raise StrataError(f"{path}: {path_twice!r} is twice")
     return table
+
+
+def _check_manifest(found: Dataset, path: Path) -> None:
+    """A manifest has the number of rows that it was written with, and each has a place of its own:
+    of another's, rows of every array would be of other samples."""
+    manifest, info = found.manifest, found.info
+    place = _place(manifest, info)
+    if place not in manifest:
+        raise StrataError(f"{path}: damaged (no column {place!r}); {MADE_AGAIN}")
+    if info.get("n", len(manifest)) != len(manifest):
+        raise StrataError(
+            f"{path}: {len(manifest)} rows, where dataset.json says {info['n']!r}; {MADE_AGAIN}"
+        )
+    if info.get("storage", "files") != "files":
+        places, stored = manifest["index"], len(found._stored)
+        if not places.between(0, stored - 1).all() or places.duplicated().any():
+            raise StrataError(
+                f"{path}: index should be different rows of {info['storage']}, which has {stored}; "
+                f"{MADE_AGAIN}"
+            )

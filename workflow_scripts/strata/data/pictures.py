@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".gif", ".tif", ".tiff")
 SUFFIXES += (".webp",)
+# Kinds of pictures that are read, whatever their names: raster formats with a signature. Pillow
+# would give others to a program outside (EPS to Ghostscript), or take almost any bytes for one.
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "JPEG2000", "QOI")
 _BITS, _PHOTOMETRIC = 258, 262  # tags of TIFF
 _DARK = 256  # a 16-bit picture with no value above it becomes black
 
@@ -33,19 +36,19 @@ def open_picture(path: str | Path) -> Image:
     Raises
     ------
     StrataError
-        The file is missing, truncated, damaged, no picture, far too large, or of a kind that does
-        not say which value is white (it is named).
+        The file is missing, truncated, damaged, no picture of a kind that is read, far too large,
+        or of a kind that does not say which value is white (it is named).
     """
     return read_picture(path)[0]
 
 
 def read_picture(path: str | Path) -> tuple[Image, list[str]]:
     """`open_picture`, and in words what was done to the picture."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     path = Path(path)
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=_FORMATS) as picture:
             notes = ["first of several frames"] if getattr(picture, "is_animated", False) else []
             turned = _turned(picture)
             notes += ["turned as EXIF says"] if turned is not picture else []
@@ -53,6 +56,11 @@ def read_picture(path: str | Path) -> tuple[Image, list[str]]:
             return shown, notes + more
     except FileNotFoundError:
         raise StrataError(f"{path}: picture is missing; replace or remove it") from None
+    except UnidentifiedImageError:
+        raise StrataError(
+            f"{path}: picture unreadable: cannot identify image file as {', '.join(_FORMATS)}; "
+            "replace or remove it"
+        ) from None
     except Exception as error:  # decoders raise whatever they like on damaged content
         reason = " ".join(str(error).split()) or type(error).__name__
         reason = reason.replace(f" {str(path)!r}", "")

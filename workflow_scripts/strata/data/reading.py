@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from strata.data import pictures, sounds
+from strata.data.user_tables import is_there
 from strata.errors import StrataError
 
 READERS = 4  # threads; pictures and sounds are decoded outside of Python's lock
@@ -37,7 +38,7 @@ def read_all(root: Path, paths: Sequence[str], modality: str) -> Read:
 
 def _tried(look: Callable[[Path], list[str]], path: Path) -> str | list[str]:
     """Why a file cannot be read; else the notes on how it was."""
-    if not path.is_file():
+    if not is_there(path):
         return "file is missing; its label is listed"
     try:
         return look(path)

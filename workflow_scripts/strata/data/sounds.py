@@ -19,6 +19,8 @@ _PEAK = 2.0  # beyond it, floating-point samples are not in units of full scale
 _CANCELLED = 1e-4  # share of the channels' power that is left in their mean
 _LENGTHS = re.compile(r": (\d+) \(should be (\d+)\)")
 _FRAMES = re.compile(r"^ *Frames *: (\d+)$", re.MULTILINE)
+_RATES = (100, 1_000_000)  # Hz; beyond them a header lies, and filters between rates are huge
+_VALUES = 2**28  # of all channels, 1 GiB; a header that says more lies, or a file unpacks to it
 _STREAM = 2**31 - 256  # bytes; what headers of streams and of files of that size say
 _PAGE = 2**16  # an Ogg page is shorter
 _KERNEL = 2**25  # values in torchaudio's table of filters: 128 MiB
@@ -35,7 +37,8 @@ def read_sound(path: str | Path) -> tuple[np.ndarray, int]:
     ------
     StrataError
         The file is missing, unreadable, cut off, without any sample, silent, silent once its
-        channels are averaged, or in another unit (it is named).
+        channels are averaged, or in another unit; or its header says more samples, or another rate,
+        than a sound has (it is named).
     """
     return read_recording(path)[:2]
 
@@ -49,6 +52,7 @@ def read_recording(path: str | Path) -> tuple[np.ndarray, int, list[str]]:
         raise StrataError(f"{path}: sound is missing; replace or remove it")
     try:
         with soundfile.SoundFile(path) as file:
+            _check_header(path, file)
             frames, rate, header = file.frames, file.samplerate, file.extra_info
             sound = file.read(dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
@@ -63,6 +67,20 @@ def read_recording(path: str | Path) -> tuple[np.ndarray, int, list[str]]:
         notes.append("clipped at full scale")
         sound = np.clip(sound, -1, 1)
     return _mono(sound, str(path)), rate, notes
+
+
+def _check_header(path: Path, file) -> None:
+    """Refuse an open sound file before as much memory is taken as its header says."""
+    if file.frames * file.channels > _VALUES:
+        raise StrataError(
+            f"{path}: its header says {file.frames} samples of {file.channels} channels; up to "
+            f"{_VALUES} are read in all: save it again, or cut it into shorter files"
+        )
+    if not _RATES[0] <= file.samplerate <= _RATES[1]:
+        raise StrataError(
+            f"{path}: its header says {file.samplerate} Hz; sounds should have {_RATES[0]} to "
+            f"{_RATES[1]} Hz: save it again with its rate"
+        )
 
 
 def _cut_off(path: Path, header: str, frames: int) -> bool:

@@ -7,7 +7,6 @@ this answer. In two-alternative sets `a` is the reference, `b` the chosen item, 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -21,10 +20,11 @@ from strata.data.items import marks, shared_labels, skipped_labels, with_skipped
 from strata.data.manifest import Dataset, write_dataset
 from strata.data.shown import check_shown
 from strata.data.splits import some_rows
-from strata.data.user_tables import read_lines, read_table, read_text
+from strata.data.user_tables import read_json, read_lines, read_table
 from strata.errors import StrataError
 
 FORMS = ("table", "numbers", "choices", "votes")
+_MOST = 10**9  # of an item's number, and of people that gave an answer
 _COLUMNS = ("a", "b", "odd", "count")
 
 
@@ -98,7 +98,7 @@ def _from_table(path: Path, items: list[str]) -> pd.DataFrame:
         table[column] = table[column].map(numbers)
     if "count" not in table:
         table["count"] = "1"
-    wrong = ~table["count"].str.fullmatch("[0-9]+")
+    wrong = ~table["count"].str.fullmatch("[0-9]{1,9}")
     if wrong.any():
         line = table.index[wrong.argmax()]
         raise StrataError(
@@ -112,7 +112,7 @@ def _whole_numbers(path: Path, **options) -> pd.DataFrame:
     """A large table of whole numbers; a line that is none is told."""
     try:
         return pd.read_csv(path, dtype="int64", encoding="utf-8-sig", **options)
-    except (ValueError, UnicodeDecodeError) as error:  # pandas' errors of parsing among them
+    except (ValueError, OverflowError) as error:  # pandas' errors of parsing among them
         reason = " ".join(str(error).split())
         raise StrataError(f"{path}: should hold whole numbers alone ({reason})") from None
 
@@ -127,7 +127,11 @@ def _from_numbers(path: Path, items: list[str]) -> pd.DataFrame:
 
 def _from_choices(path: Path, items: list[str]) -> pd.DataFrame:
     columns = ["image1", "image2", "image3", "choice"]
-    there = pd.read_csv(path, sep="\t", nrows=0, encoding="utf-8-sig").columns
+    try:
+        there = pd.read_csv(path, sep="\t", nrows=0, encoding="utf-8-sig").columns
+    except ValueError as error:  # pandas' errors of parsing among them
+        reason = " ".join(str(error).split())
+        raise StrataError(f"{path}: should be a table separated by tabs ({reason})") from None
     missing = [column for column in columns if column not in there]
     if missing:
         raise StrataError(f"{path}: no column {missing[0]!r}; it has {', '.join(there)}")
@@ -143,18 +147,32 @@ def _from_choices(path: Path, items: list[str]) -> pd.DataFrame:
 
 
 def _from_votes(path: Path, items: list[str]) -> pd.DataFrame:
-    try:
-        content = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise StrataError(f"{path}: not JSON: {error}") from None
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise StrataError(f"{path}: should read {{answers: [...], agreement: [...]}}")
     for key in ("answers", "agreement"):
         if key not in content:
             raise StrataError(f"{path}: no key {key!r}; it has {', '.join(content)}")
-    reference, first, second = np.array(content["answers"]).T
-    votes = np.array(content["agreement"])
+    reference, first, second = _rows_of_numbers(path, content, "answers", 3).T
+    votes = _rows_of_numbers(path, content, "agreement", 2)
+    if len(votes) != len(reference):
+        raise StrataError(f"{path}: {len(reference)} answers, but {len(votes)} of agreement")
     parts = [(reference, first, second, votes[:, 0]), (reference, second, first, votes[:, 1])]
     table = pd.DataFrame(np.concatenate([np.stack(p, axis=1) for p in parts]), columns=_COLUMNS)
     return table[table["count"] > 0].astype("int64")
+
+
+def _rows_of_numbers(path: Path, content: Mapping, key: str, width: int) -> np.ndarray:
+    """A list of rows of so many whole numbers from 0, of JSON, as int64 (rows, width)."""
+    rows = content[key] if isinstance(content[key], list) else [content[key]]
+    for place, row in enumerate(rows):
+        whole = isinstance(row, list) and all(type(each) is int for each in row)
+        if not whole or len(row) != width or not all(0 <= each <= _MOST for each in row):
+            shown = repr(row)[:60]
+            raise StrataError(
+                f"{path}: {key}: row {place} should be {width} whole numbers, not {shown}"
+            )
+    return np.array(rows, np.int64).reshape(-1, width)
 
 
 # --- simulated observers ------------------------------------------------------------------------

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import posixpath
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -21,6 +23,11 @@ from strata.errors import StrataError
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+# Characters that nobody sees: two labels that differ in one look alike, and LaTeX stops at most.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff"
+    "\ud800-\udfff]"
+)
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
@@ -34,9 +41,13 @@ def read_text(path: str | Path, log: Callable[[str], None] = _quiet) -> str:
     Raises
     ------
     StrataError
-        The file is a workbook, or no text in any of these.
+        The file is a workbook, no text in any of these, or has a control character in it; or it
+        cannot be opened.
     """
-    content = Path(path).read_bytes()
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise StrataError(f"{path}: cannot be read ({error.strerror})") from None
     if content.startswith(_WORKBOOKS):
         raise StrataError(f"{path}: is a workbook; save the table as CSV in UTF-8")
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "")
@@ -52,7 +63,61 @@ def read_text(path: str | Path, log: Callable[[str], None] = _quiet) -> str:
         log(f"{path}: not in UTF-8, read as Windows-1252")
     if "\0" in text:
         raise StrataError(f"{path}: no text in UTF-8, UTF-16 or Windows-1252; save it as UTF-8")
+    unseen = _UNSEEN.search(text)
+    if unseen:
+        line = 1 + len(re.findall(r"\r\n|\r|\n", text[: unseen.start()]))
+        raise StrataError(f"{path}, line {line}: {_told(unseen.group())}")
     return unicodedata.normalize("NFC", text)
+
+
+def unseen_character(text: str) -> str:
+    """What is wrong with text that has a control character or another that nobody sees; else ''."""
+    unseen = _UNSEEN.search(text)
+    return _told(unseen.group()) if unseen else ""
+
+
+def _told(character: str) -> str:
+    return f"holds U+{ord(character):04X}, a character that is not seen; remove it"
+
+
+def read_json(path: str | Path, log: Callable[[str], None] = _quiet) -> Any:
+    """Content of a JSON text (`read_text`).
+
+    Raises
+    ------
+    StrataError
+        It is no text or no JSON, has a key twice in one place, NaN or infinity for a number, or
+        text with a control character.
+    """
+    text = read_text(path, log)
+    try:
+        content = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise StrataError(f"{path}: not JSON: {' '.join(str(error).split())}") from None
+    waiting = [content]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            waiting += [*part, *part.values()]
+        elif isinstance(part, list):
+            waiting += part
+        elif isinstance(part, str) and unseen_character(part):
+            raise StrataError(f"{path}: {part!r} {unseen_character(part)}")
+    return content
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object none of whose keys takes the place of another."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"key {twice!r} is there twice")
+    return found
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")
 
 
 def read_lines(path: str | Path, log: Callable[[str], None] = _quiet) -> list[str]:
@@ -74,7 +139,8 @@ def read_table(
     ------
     StrataError
         The file is empty or no text, a needed column is missing, a column is there twice, a line
-        has more values than there are columns, or a quote does not end.
+        has more values than there are columns, a quote does not end, or `sep=` names another
+        separator.
     """
     text, separator = _opened(path, needed, log)
     records = _records(path, text, separator)
@@ -111,14 +177,21 @@ def _opened(path: str | Path, needed: Sequence[str], log: Callable) -> tuple[str
     text = text[declared.end() :] if declared else text
     if not text.strip():
         raise StrataError(f"{path}: the table is empty; its first line should name the columns")
+    if declared and declared.group(1) not in _SEPARATORS:
+        raise StrataError(
+            f"{path}: sep={declared.group(1)} is no separator that is read; "
+            f"use {', '.join(_SEPARATORS.values())}"
+        )
     found = {}
     for separator in [declared.group(1)] if declared else _SEPARATORS:
         try:
-            found[separator] = next(_records(path, text, separator))[1]
+            found[separator] = next(_records(path, text, separator), (0, []))[1]
         except StrataError:
             continue  # a quote that means something with another separator
     if not found:
         raise StrataError(f"{path}: the first line should name the columns; a quote does not end")
+    if not any(found.values()):
+        raise StrataError(f"{path}: the table is empty; its first line should name the columns")
     best = max(found, key=lambda each: (_count(needed, found[each]), len(found[each])))
     missing = [column for column in needed if column not in found[best]]
     if missing:
@@ -209,7 +282,7 @@ class Paths:
         if text in self._files:
             return text
         tidy = self._inside(text, where)
-        if tidy in self._files or (self.root / tidy).is_file():
+        if tidy in self._files or is_there(self.root / tidy):
             return tidy
         alike = self._alike.get(_key(tidy), [])
         if len(alike) > 1:
@@ -229,6 +302,14 @@ class Paths:
         if tidy.startswith(("/", "../")) or tidy in ("..", ".") or re.match(r"[A-Za-z]:/", tidy):
             raise StrataError(f"{where}: path {text!r} should be of a file below {self.root}")
         return tidy
+
+
+def is_there(path: Path) -> bool:
+    """Whether a path, as people write it, is of a file; not where it can be of none (too long)."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _key(path: str) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from strata.data.user_tables import read_text
+from strata.data.user_tables import read_json
 from strata.errors import StrataError
 
 
@@ -18,12 +17,12 @@ def read_vocabulary(path: str | Path) -> dict[str, list[str]]:
     path = Path(path)
     if not path.is_file():
         raise StrataError(f"{path}: no such vocabulary")
-    try:
-        content = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise StrataError(f"{path}: not JSON: {error}") from None
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise StrataError(f'{path}: should read {{word: ["family=value", ...]}}')
     for word, factors in content.items():
-        if not isinstance(factors, list) or not all("=" in str(factor) for factor in factors):
+        named = isinstance(factors, list) and all(isinstance(each, str) for each in factors)
+        if not named or not all("=" in each for each in factors):
             raise StrataError(f'{path}: {word!r} should map to ["family=value", ...]')
     return content
 

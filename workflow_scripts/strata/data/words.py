@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from strata.data.user_tables import read_lines, read_text
+from strata.data.user_tables import read_json, read_lines
 from strata.errors import StrataError
 
 _REST = ("unknown", "names", "abstract")  # categories that the paper leaves out of its figures
@@ -44,10 +43,7 @@ def read_categories(path: str | Path) -> dict[str, list[str]]:
     path = Path(path)
     if not path.is_file():
         raise StrataError(f"{path}: no such file of categories")
-    try:
-        content = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise StrataError(f"{path}: not JSON: {error}") from None
+    content = read_json(path)
     lists = isinstance(content, dict) and all(isinstance(v, list) for v in content.values())
     if not lists or not content:
         raise StrataError(f"{path}: should read {{category: [words]}}")

@@ -47,6 +47,7 @@ RC = {
     "svg.fonttype": "path",
     "svg.hashsalt": "strata",
     "pdf.compression": 9,
+    "text.parse_math": False,  # words of data with two $ are no formula
 }
 
 CATEGORY_COLORS = {

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from strata.errors import StrataError
+
 MODEL_FILES = (
     "config.json",
     "preprocessor_config.json",
@@ -17,6 +19,18 @@ MODEL_FILES = (
     "merges.txt",
     "README.md",
 )
+
+
+def read_model_json(file: Path) -> dict:
+    """Content of a model's JSON file; StrataError for what is none, or no keys with values."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise StrataError(f"{file.parent.name}: {file.name} is no JSON: {reason}") from None
+    if not isinstance(content, dict):
+        raise StrataError(f"{file.parent.name}: {file.name} should hold {{key: value, ...}}")
+    return content
 
 
 def write_card(directory: Path, card: Mapping) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from strata.compat import prepare_imports
 from strata.errors import StrataError
+from strata.models.cards import read_model_json
 
 
 def is_clap(directory: str | Path) -> bool:
     """Whether a folder holds a CLAP of transformers."""
     config = Path(directory) / "config.json"
-    return config.is_file() and json.loads(config.read_text()).get("model_type") == "clap"
+    return config.is_file() and read_model_json(config).get("model_type") == "clap"
 
 
 def load_clap(directory: str | Path, device: str = "cpu"):
@@ -30,7 +30,7 @@ def load_clap(directory: str | Path, device: str = "cpu"):
     options = {"local_files_only": True, "use_safetensors": True, "output_loading_info": True}
     try:
         model, report = ClapModel.from_pretrained(directory, dtype=torch.float32, **options)
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # a configuration that lies may fail anywhere
         raise StrataError(f"{directory.name}: no CLAP can be loaded: {one_line(error)}") from None
     missing = sorted(report["missing_keys"])
     if missing:

@@ -13,7 +13,7 @@ from pathlib import Path
 from strata.data.files import sha256_of
 from strata.errors import StrataError
 from strata.models.building import one_line
-from strata.models.cards import MODEL_FILES, count_parameters, write_card
+from strata.models.cards import MODEL_FILES, count_parameters, read_model_json, write_card
 from strata.models.clap import is_clap, load_clap
 from strata.models.encoder import Encoder, load_encoder
 from strata.models.front_end import write_sound_processor
@@ -75,6 +75,10 @@ def fetch(
             if (temporary / file).is_file():
                 os.replace(temporary / file, directory / file)
         shutil.rmtree(downloads, ignore_errors=True)
+    except StrataError as error:  # which may name the folder, one that goes
+        name = name or directory.name
+        told = str(error).replace(f"{temporary}: ", f"{name}: ")
+        raise StrataError(told.replace(temporary.name, name)) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return card
@@ -151,7 +155,7 @@ def _preprocessor_alone(directory: Path) -> None:
     whole, alone = directory / "processor_config.json", directory / "preprocessor_config.json"
     if alone.is_file() or not whole.is_file():
         return
-    parts = json.loads(whole.read_text())
+    parts = read_model_json(whole)
     found = parts.get("feature_extractor") or parts.get("image_processor")
     if found:
         alone.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n")

@@ -27,7 +27,15 @@ def image_processor(directory: Path) -> Callable[[list], torch.Tensor]:
         raise StrataError(
             f"{directory.name}: no preprocessor_config.json; set preprocess: imagenet"
         )
-    processor = AutoImageProcessor.from_pretrained(directory, local_files_only=True)
+    try:
+        processor = AutoImageProcessor.from_pretrained(
+            directory, local_files_only=True, trust_remote_code=False
+        )
+    except Exception as error:  # what lies may fail anywhere
+        told = " ".join(str(error).split())[:200]
+        raise StrataError(
+            f"{directory.name}: preprocessor_config.json makes no image processor: {told}"
+        ) from None
     return lambda pictures: processor(images=pictures, return_tensors="pt")["pixel_values"]
 
 
@@ -54,7 +62,13 @@ def make_preprocessing(
         from timm.data import create_transform, resolve_data_config
 
         own = config.get("pretrained_cfg") or {}
-        transform = create_transform(**resolve_data_config(pretrained_cfg=own, model=module))
+        try:
+            transform = create_transform(**resolve_data_config(pretrained_cfg=own, model=module))
+        except Exception as error:  # what lies may fail anywhere
+            told = " ".join(str(error).split())[:200]
+            raise StrataError(
+                f"{directory.name}: config.json: pretrained_cfg makes no preprocessing: {told}"
+            ) from None
     else:
         transform = _imagenet_transform(size, crop)
     return lambda pictures: torch.stack([transform(picture) for picture in pictures])

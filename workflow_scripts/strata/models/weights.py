@@ -16,6 +16,8 @@ WEIGHTS = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
+_PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack")
+_POINTER = b"version https://git-lfs"
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -38,8 +40,8 @@ def shards_of(file: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     try:
         for key, part in json.loads(file.read_text())["weight_map"].items():
-            found.setdefault(part, []).append(key)
-    except (ValueError, KeyError, AttributeError, TypeError):
+            found.setdefault(str(part), []).append(key)
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise StrataError(
             f"{file.name} is no index: it should map weights to files under weight_map"
         ) from None
@@ -62,9 +64,15 @@ def gather_weights(folder: Path, target: Path, name: str) -> None:
     """
     files = weight_files(folder)
     if not files:
-        raise StrataError(f"{name}: it has no model.safetensors; only safetensors are loaded")
+        other = sorted(path.name for path in folder.glob("*") if path.suffix in _PICKLED)
+        told = f"{other[0]} may run code and is not opened: " if other else ""
+        raise StrataError(
+            f"{name}: it has no model.safetensors; {told}only safetensors are loaded; save the "
+            "weights so"
+        )
     first = files[0]
     if first.name == "model.safetensors":
+        check_weights(first, name)
         shutil.copyfile(first, target)
         return
     from safetensors.torch import save_file
@@ -80,6 +88,20 @@ def gather_weights(folder: Path, target: Path, name: str) -> None:
     # Pickled weights may share memory, which safetensors do not know of.
     kept = {key: value.clone().contiguous() if pickled else value for key, value in weights.items()}
     save_file(kept, target, metadata={"format": "pt"})
+
+
+def check_weights(file: Path, name: str) -> None:
+    """Raise a StrataError for a file that is no safetensors, or whose header lies about it."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="np"):
+            pass
+    except SafetensorError as error:
+        with file.open("rb") as opened:
+            pointer = opened.read(len(_POINTER)) == _POINTER
+        told = "is a pointer of Git LFS: run git lfs pull" if pointer else f"is damaged: {error}"
+        raise StrataError(f"{name}: {file.name} {' '.join(told.split())[:160]}") from None
 
 
 def _read_part(file: Path, keys: list[str] | None, read: Callable, others: dict) -> dict:
@@ -107,14 +129,15 @@ def _safe(file: Path) -> dict:
 
 
 def _unpickled(file: Path) -> dict:
-    import pickle
-
     import torch
 
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        told = " ".join(str(error).split())[:80]
+        found = torch.load(file, map_location="cpu", weights_only=True)
+        if not isinstance(found, dict) or not all(map(torch.is_tensor, found.values())):
+            raise ValueError("its content is not tensors by name")
+        return found
+    except Exception as error:  # on damaged content it raises whatever it likes
+        told = " ".join(str(error).split())[:80] or type(error).__name__
         raise StrataError(
             f"{file.name} is damaged or holds more than weights, and is not loaded: {told}"
         ) from None
