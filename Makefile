@@ -6,7 +6,7 @@ PYTHONHASHSEED ?= 0
 export PATH := $(if $(filter /%,$(VENV)),,$(CURDIR)/)$(VENV)/bin:$(PATH)
 export PYTHONHASHSEED
 
-.PHONY: paper figures notebooks report real venv test test-unit lint bench unlock verify clean help
+.PHONY: paper figures notebooks report real venv test test-unit mutants lint bench unlock verify clean help
 .NOTPARALLEL:
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make figures  without LaTeX"
 	@echo "make notebooks  a question to each study's tables, as pages (docs/notebooks.md)"
 	@echo "make real     DINOv2-small and Whisper tiny.en on photographs and recordings"
+	@echo "make mutants  small faults in the science, one at a time: do the unit tests notice?"
 	@echo "make test | test-unit | lint | bench | venv | unlock | verify | clean"
 
 paper figures notebooks: welcome $(READY)
@@ -33,6 +34,10 @@ test: $(READY) tex chromium lint
 
 test-unit: $(READY) lint
 	pytest --numprocesses auto tests/unit
+
+# An hour or more; goes on where it ended. Part of it: python tests/mutants.py --only convexity/
+mutants: $(READY)
+	OMP_NUM_THREADS=1 python tests/mutants.py --write
 
 lint: $(READY)
 	ruff check . && ruff format --check . && snakefmt --check Snakefile rules && snakemake --lint

@@ -174,3 +174,18 @@ def test_a_concept_without_a_class_and_a_model_without_a_head_are_named():
         linear_head_convexity(np.eye(3), ["a"] * 3, np.eye(3), np.zeros(3), ["x", "y", "z"])
     with pytest.raises(StrataError, match="no classifier"):
         CutClassifier(ZOO / "micro-mae", device="cpu")
+
+
+@pytest.mark.parametrize("points", [1, 3, 10])
+def test_interior_points_divide_the_segment_and_leave_out_its_ends(points):
+    """Of n points at k / (n + 1), those below a threshold are counted by hand."""
+    seen = []
+
+    def classify(between):
+        seen.append(between)
+        return np.where(between[:, 0] < 0.3, "a", "b")
+
+    score = euclidean_convexity([[0.0], [1.0]], ["a", "a"], classify, pairs="all", points=points)
+    at = [(k + 1) / (points + 1) for k in range(points)]
+    np.testing.assert_allclose(np.sort(np.concatenate(seen)[:, 0]), at)
+    assert score.mean == pytest.approx(sum(place < 0.3 for place in at) / points)

@@ -16,8 +16,8 @@ from strata.data.manifest import write_dataset
 from strata.data.microspeech import CLIP, RATE, make_microspeech
 from strata.data.sounds import read_sound, resample
 from strata.models.encoder import load_encoder
-from strata.models.front_end import FrontEnd, write_sound_processor
-from strata.models.speech import frame_geometry
+from strata.models.front_end import FrontEnd, sound_reader, write_sound_processor
+from strata.models.speech import frame_geometry, frames_of
 from strata.models.twins import random_twin
 
 prepare_imports()
@@ -327,3 +327,29 @@ def test_a_model_that_does_not_tell_its_rate_is_named(tmp_path):
     (folder / "preprocessor_config.json").unlink()
     with pytest.raises(StrataError, match=r"m: no preprocessor_config\.json; it names the sample"):
         load_encoder(folder, device="cpu")
+
+
+def test_a_clip_shorter_than_one_frame_is_refused_and_one_of_a_frame_is_not(tmp_path):
+    module = transformers.AutoModel.from_pretrained(speech_model(tmp_path, "wav2vec2"))
+    field = frame_geometry(module.config)[1]
+    with torch.no_grad():
+        assert frames_of(module, [torch.zeros(field)])[0].shape[-1] == 1
+    with pytest.raises(StrataError, match=rf"clip of {field - 1} samples is shorter than one"):
+        frames_of(module, [torch.zeros(field + 9), torch.zeros(field - 1)])
+
+
+def test_the_reader_refuses_sounds_too_short_or_too_long_and_no_others():
+    class Source:
+        def sound(self, length, rate):
+            return np.zeros(length, np.float32)
+
+        def place_of(self, sample):
+            return "a.wav"
+
+    front_end = FrontEnd.__new__(FrontEnd)
+    vars(front_end).update(rate=RATE, shortest=400, longest=800)
+    read = sound_reader(front_end, Source(), "m")
+    assert [len(read(length)) for length in (400, 800)] == [400, 800]
+    for length, message in ((399, r"399 samples .* \(400\)"), (801, "cut it into shorter")):
+        with pytest.raises(StrataError, match=message):
+            read(length)
