@@ -6,7 +6,7 @@ PYTHONHASHSEED ?= 0
 export PATH := $(if $(filter /%,$(VENV)),,$(CURDIR)/)$(VENV)/bin:$(PATH)
 export PYTHONHASHSEED
 
-.PHONY: paper figures notebooks report real venv test test-unit mutants lint bench unlock verify clean help
+.PHONY: paper figures notebooks report real venv test test-unit mutants torture lint bench unlock verify clean help
 .NOTPARALLEL:
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make notebooks  a question to each study's tables, as pages (docs/notebooks.md)"
 	@echo "make real     DINOv2-small and Whisper tiny.en on photographs and recordings"
 	@echo "make mutants  small faults in the science, one at a time: do the unit tests notice?"
+	@echo "make torture  killed 50 times, a full disk, other cores: the same bytes (hours)"
 	@echo "make test | test-unit | lint | bench | venv | unlock | verify | clean"
 
 paper figures notebooks: welcome $(READY)
@@ -38,6 +39,11 @@ test-unit: $(READY) lint
 # An hour or more; goes on where it ended. Part of it: python tests/mutants.py --only convexity/
 mutants: $(READY)
 	OMP_NUM_THREADS=1 python tests/mutants.py --write
+
+# STUDY=tests/workflow/tiny.yaml for less. As root also with a disk that fills up.
+torture: $(READY) tex
+	python tests/torture.py --study $(or $(STUDY),config.yaml) --kills 50 --cores \
+		$(if $(filter 0,$(shell id -u)),--disk-full)
 
 lint: $(READY)
 	ruff check . && ruff format --check . && snakefmt --check Snakefile rules && snakemake --lint

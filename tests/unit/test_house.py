@@ -36,6 +36,7 @@ SHARED = (
     "stats",
     "tables",
     "threads",
+    "whole",
 )
 FILES = sorted(LIBRARY.rglob("*.py"))
 LINES, SCREEN = 400, 66

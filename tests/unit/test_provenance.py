@@ -69,6 +69,14 @@ def test_another_run_may_differ_in_seconds_and_says_why_it_differs_in_more(resul
     assert "differs: figures/a.csv" in told and "another there" in told
 
 
+def test_what_shows_seconds_may_differ_only_where_the_seconds_do():
+    seconds, shown = "measures/s/timing/m.parquet", "paper/strata.pdf"
+    before = {seconds: "1", shown: "1"}
+    excused = provenance.differences(before, {seconds: "2", shown: "2"})
+    assert excused == [f"differs, as measured seconds do: {name}" for name in before]
+    assert provenance.differences(before, {seconds: "1", shown: "2"}) == [f"differs: {shown}"]
+
+
 def test_no_record_is_one_line(results):
     (results / "provenance.json").unlink()
     with pytest.raises(SystemExit, match=r"provenance\.json: no such record; a run that ends"):

@@ -54,6 +54,11 @@ class Workflow:
         named = {"STRATA_MIRROR": str(mirror)} if mirror else {}
         return self._start(["snakemake", "--cores", "2", *arguments], named, tools)
 
+    def study(self, *options: str, cores: int = 2) -> subprocess.Popen:
+        """Start what `make paper` starts, which tells what a user sees."""
+        command = [sys.executable, "tools/terminal/run_study.py", "paper", "--cores", str(cores)]
+        return self._start([*command, *options], {"PYTHONHASHSEED": "0"})
+
     def shell(self, commands: str, expect: int = 0, **variables: str) -> str:
         """Run lines of a shell as a user would; returns and checks as a call does."""
         library = {"PYTHONPATH": str(self.directory / "workflow_scripts")}

@@ -4,9 +4,11 @@ usage: run_study.py paper|figures|notebooks [options of snakemake]
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -35,6 +37,12 @@ LOCKED = (
     "error: another run works in this folder, or one was killed at work; if none runs, "
     "`make unlock` lets the next one start (nothing that is finished is lost)"
 )
+FULL = f"error: the disk is full: no space left in {ROOT}; free some, and the next start goes on"
+ENDED = "error: it was killed by signal 9, as Linux does where memory runs out"
+KILLED = "error: Snakemake was killed (signal {}); `make unlock`, and the next start goes on"
+ROOM = 1 << 20  # bytes; where less is free, what fails fails for that
+FULL_WORDS = re.compile("error: the disk is full|No space left on device")
+SIGNAL = re.compile(r"died with <Signals\.SIGKILL|non-zero exit status 137")
 WHERE = re.compile(r'\w+ in file ".*", line \d+:$|  File "')
 
 
@@ -53,6 +61,7 @@ class Job:
     wildcards: list[str]
     log: Path
     before: tuple[int, int] | None
+    killed: bool = False  # by a signal that leaves no words
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -64,7 +73,9 @@ class Job:
         return time.monotonic() - self.started
 
     def last_words(self) -> list[str]:
-        """The job's own last line and the path of its log."""
+        """The job's own last line, or that it had none, and the path of its log."""
+        if self.killed:
+            return [ENDED, str(self.log)]
         if stamp(self.log) in (None, self.before):
             return ["It left no log; all that was said:", str(SAID)]
         text = self.log.read_text(errors="replace")
@@ -85,6 +96,7 @@ class Run:
         self.running: dict[int, Job] = {}
         self.failed: dict[int, Job] = {}
         self.errors: list[str] = []
+        self.told, self.full = 0, False  # errors that belong to a job that failed; the disk
         self.time = TimeLeft({}, 1)
 
     def take(self, told: dict) -> None:
@@ -131,7 +143,12 @@ class Run:
             self.time.finish(job.rule, job.seconds)
 
     def fail(self, told: dict) -> None:
+        self.full = self.full or shutil.disk_usage(RESULTS).free < ROOM
+        # Snakemake tells how a job ended just before it tells that it failed.
+        how, self.told = "\n".join(self.errors[self.told :]), len(self.errors)
         job = self.running.pop(told["jobid"], None)
+        if job:
+            job.killed = bool(SIGNAL.search(how))
         if job and not self.stopped and told["jobid"] not in self.failed:
             self.failed[told["jobid"]] = job
             self.say(f"Failed: {job.name}; what does not depend on it goes on")
@@ -221,28 +238,37 @@ def watch(command: list[str], run: Run, display) -> int:
 def make_report(command: list[str], changed: bool) -> str:
     """What the last line says of the report; it is made where something has changed."""
     if changed or not REPORT.exists():
+        part = REPORT.with_name(".report.part.html")  # one that is half written is none
         with open(SAID, "a") as said:
-            done = subprocess.run([*command, "--report", str(REPORT)], stdout=said, stderr=said)
+            done = subprocess.run([*command, "--report", str(part)], stdout=said, stderr=said)
         if done.returncode:
+            REPORT.unlink(missing_ok=True)  # an old one would not be of these results
             return f"the report could not be made, see {SAID}"
+        os.replace(part, REPORT)
     return f"the report is {REPORT}"
 
 
-def explain(run: Run) -> None:
+def explain(run: Run, status: int) -> None:
     """Why it failed; the failed jobs' own words are the last."""
     if run.total:
         run.say(
             f"{run.done} of {count(run.total, 'step')} done; the next start goes on from there."
         )
+    said = SAID.read_text(errors="replace") if SAID.exists() else ""
+    words = [job.last_words() for job in run.failed.values()]
     if run.stopped:
         run.say("Stopped.")
+    elif run.full or any(FULL_WORDS.search(text) for text in (said, *run.errors, *map(str, words))):
+        run.say(FULL)
+    elif status < 0:
+        run.say(KILLED.format(-status))
     elif run.failed:
-        for job in run.failed.values():
+        for job, lines in zip(run.failed.values(), words, strict=True):
             run.say(f"\n{job.name} failed:")
-            for line in job.last_words():
+            for line in lines:
                 run.say(line)
     else:
-        told = "\n".join(run.errors) or SAID.read_text(errors="replace")
+        told = "\n".join(run.errors) or said
         if "LockException" in told:
             run.say(LOCKED)
             return
@@ -274,7 +300,7 @@ def main(target: str, *options: str) -> int:
     began = time.monotonic()
     status = watch([*command, *(() if "--cores" in options else ("--cores", "all"))], run, display)
     if status:
-        explain(run)
+        explain(run, status)
         return status
     done = in_words(time.monotonic() - began)
     display.say(f"Done in {done}." if run.total else "Everything is up to date.")
@@ -291,4 +317,9 @@ def main(target: str, *options: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except OSError as error:  # before Snakemake starts, or after it has ended
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        sys.exit(FULL)

@@ -3,13 +3,12 @@
 from job import job
 
 with job(snakemake):
-    from pathlib import Path
-
     import pandas as pd
 
     from strata.claims.deciding import CASE_COLUMNS, cases_of, verdicts
     from strata.claims.reading import read_claims
     from strata.tables import read_measures
+    from strata.whole import whole
 
     claims, parts = read_claims(snakemake.input.claims), []
     for claim in claims:
@@ -20,5 +19,7 @@ with job(snakemake):
     none = pd.DataFrame(columns=CASE_COLUMNS)
     cases = pd.concat(parts, ignore_index=True) if parts else none
     options = {"index": False, "float_format": "%.10g", "lineterminator": "\n"}
-    cases.to_csv(Path(snakemake.output.cases), **options)
-    verdicts(claims, cases).to_csv(Path(snakemake.output.verdicts), **options)
+    with whole(snakemake.output.cases) as path:
+        cases.to_csv(path, **options)
+    with whole(snakemake.output.verdicts) as path:
+        verdicts(claims, cases).to_csv(path, **options)

@@ -11,6 +11,7 @@ with job(snakemake):
     from strata.data import espeak
     from strata.data.manifest import write_dataset
     from strata.data.microspeech import NOT_LABELS, RATE, make_microspeech
+    from strata.whole import whole
 
     spec = dict(snakemake.params.spec)
     directory = Path(snakemake.output.manifest).parent
@@ -18,7 +19,8 @@ with job(snakemake):
     sounds, manifest, segments = make_microspeech(
         spec["speakers"], spec["takes"], spec["seed"], spec["splits"], **words
     )
-    np.save(snakemake.output.sounds, sounds)
+    with whole(snakemake.output.sounds) as path:
+        np.save(path, sounds)
     info = {
         "name": directory.name,
         "kind": "microspeech",

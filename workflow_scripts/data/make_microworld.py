@@ -10,12 +10,14 @@ with job(snakemake):
     from strata.data.manifest import write_dataset
     from strata.data.microworld import NOT_LABELS, make_microworld
     from strata.data.worlds import world_named
+    from strata.whole import whole
 
     spec = snakemake.params.spec
     drawn = {key: value for key, value in spec.items() if key != "kind"}
     directory = Path(snakemake.output.manifest).parent
     images, manifest = make_microworld(**drawn)
-    np.save(snakemake.output.images, images)
+    with whole(snakemake.output.images) as path:
+        np.save(path, images)
     info = {
         "name": directory.name,
         "kind": "microworld",

@@ -10,6 +10,7 @@ with job(snakemake):
 
     from strata.data.words import read_concepts
     from strata.dissect.clip import text_embeddings
+    from strata.whole import whole
 
     torch.set_num_threads(snakemake.threads)
     embeddings = text_embeddings(
@@ -18,4 +19,5 @@ with job(snakemake):
         template=snakemake.params.template,
         device=snakemake.params.device,
     )
-    np.save(snakemake.output[0], embeddings)
+    with whole(snakemake.output[0]) as path:
+        np.save(path, embeddings)

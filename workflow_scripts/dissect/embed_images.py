@@ -10,6 +10,7 @@ with job(snakemake):
 
     from strata.data import open_dataset
     from strata.dissect.clip import image_embeddings
+    from strata.whole import whole
 
     torch.set_num_threads(snakemake.threads)
     embeddings = image_embeddings(
@@ -19,4 +20,5 @@ with job(snakemake):
         batch_size=snakemake.params.batch_size,
         precision=snakemake.params.precision,
     )
-    np.save(snakemake.output[0], embeddings)
+    with whole(snakemake.output[0]) as path:
+        np.save(path, embeddings)

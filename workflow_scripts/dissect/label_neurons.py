@@ -13,7 +13,7 @@ with job(snakemake):
         with_stability,
     )
     from strata.dissect.problem import read_embeddings
-    from strata.tables import write_measures
+    from strata.tables import write_measures, write_table
 
     options = dict(snakemake.params.options)
     probing = ProbingSet.open(
@@ -44,5 +44,5 @@ with job(snakemake):
         **common,
     )
     half_labels.insert(0, "model", model)
-    half_labels.to_parquet(snakemake.output.halves, index=False)
+    write_table(half_labels, snakemake.output.halves)
     write_measures(with_stability(labels, half_labels), snakemake.output.labels)

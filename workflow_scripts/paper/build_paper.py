@@ -13,6 +13,7 @@ with job(snakemake):
     from strata import StrataError
     from strata.paper.facts import figure_facts
     from strata.paper.latex import latex_error, macros
+    from strata.whole import whole
 
     build = Path(snakemake.params.build)
     shutil.rmtree(build, ignore_errors=True)
@@ -48,4 +49,5 @@ with job(snakemake):
     log = (build / "main.log").read_text(errors="replace")
     if "There were undefined references" in log or "undefined citations" in log:
         raise StrataError("paper/main.tex: undefined references or citations; see the log")
-    shutil.copyfile(build / "main.pdf", snakemake.output.pdf)
+    with whole(snakemake.output.pdf) as path:
+        shutil.copyfile(build / "main.pdf", path)

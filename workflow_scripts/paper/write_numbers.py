@@ -12,6 +12,7 @@ with job(snakemake):
     from strata.data.words import read_concepts
     from strata.figures.models import describe_models
     from strata.tables import read_measures
+    from strata.whole import whole
 
     params, values = snakemake.params, paper.method_values()
     tables, sections, appendices = [], [], []
@@ -49,8 +50,13 @@ with job(snakemake):
         values["StrataOwnStudies"] = paper.Verbatim(paper.listed(own))
     if cards:
         tables.append(f"\\newcommand{{\\TableCards}}{{{paper.cards_table(cards)}}}\n")
-    Path(snakemake.output.numbers).write_text(paper.macros(values))
-    Path(snakemake.output.tables).write_text("".join(tables))
-    Path(snakemake.output.studies).write_text("".join(sections))
     single = "".join(appendices).strip()
-    Path(snakemake.output.appendix).write_text(paper.single_models(single) if single else "")
+    written = {
+        "numbers": paper.macros(values),
+        "tables": "".join(tables),
+        "studies": "".join(sections),
+        "appendix": paper.single_models(single) if single else "",
+    }
+    for output, text in written.items():
+        with whole(snakemake.output[output]) as path:
+            path.write_text(text)

@@ -14,7 +14,7 @@ with job(snakemake):
     from strata.models.training.tuning import Training
     from strata.pruning.cuts import cuts_of
     from strata.pruning.tuning import finetune_cuts
-    from strata.tables import read_measures, write_measures
+    from strata.tables import read_measures, write_measures, write_table
 
     torch.set_num_threads(snakemake.threads)
     params, wildcards = snakemake.params, snakemake.wildcards
@@ -45,7 +45,7 @@ with job(snakemake):
             )
         )
     answers = pd.concat([part.answers for part in tuned], ignore_index=True)
-    answers.to_parquet(snakemake.output.answers, index=False)
+    write_table(answers, snakemake.output.answers)
     measures = pd.concat([part.measures for part in tuned], ignore_index=True)
     write_measures(measures, snakemake.output[0])
     for checkpoints in folders:

@@ -128,6 +128,8 @@ class CacheWriter:
             )
             for i, width in enumerate(features)
         ]
+        for file in self.files:
+            _occupy(Path(file.filename))
         self.placed = [np.zeros(self.n_samples, dtype=bool) for _ in self.files]
 
     def put(self, layer: int, rows: np.ndarray, values: np.ndarray) -> None:
@@ -165,6 +167,13 @@ class CacheWriter:
         index = {**info, "n_samples": self.n_samples, "features": features, "dtype": "float32"}
         text = json.dumps(index, indent=2, sort_keys=True) + "\n"
         (self.directory / "index.json").write_text(text)
+
+
+def _occupy(path: Path) -> None:
+    """Take the disk's space for a file: a full disk is an error here, and a dead process later."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def merge_shards(directories: Sequence[str | Path], directory: str | Path) -> None:
