@@ -89,7 +89,7 @@ def counted_figures():
     return {
         f"{study}_{name}": catalogue.counted(name)
         for study in config["run"]
-        for name in catalogue.figure_names(config["studies"][study])
+        for name in catalogue.printed_figures(config["studies"][study])
     }
 
 

@@ -70,7 +70,7 @@ def test_another_run_may_differ_in_seconds_and_says_why_it_differs_in_more(resul
 
 
 def test_what_shows_seconds_may_differ_only_where_the_seconds_do():
-    seconds, shown = "measures/s/timing/m.parquet", "paper/strata.pdf"
+    seconds, shown = "measures/s/timing/m.parquet", "figures/s_seconds.pdf"
     before = {seconds: "1", shown: "1"}
     excused = provenance.differences(before, {seconds: "2", shown: "2"})
     assert excused == [f"differs, as measured seconds do: {name}" for name in before]

@@ -26,7 +26,7 @@ PASSING = ("logs", "checkpoints", "paper/build", "report.html", "notebooks", "RE
 PASSING += (RECORD.name,)
 TIMED = "timing"  # folders of measured seconds, which no two runs have in common
 # What shows them, and differs where they do; nothing else of two runs may.
-SHOWS_SECONDS = ("figures/*_cost.*", "paper/generated/numbers.tex", "paper/strata.pdf")
+SHOWS_SECONDS = ("figures/*_seconds.*",)
 SHOWN = 20  # differences that are named
 _CHUNK = 1 << 20
 

@@ -91,7 +91,6 @@ MEASURES = {
         "trained": "pretraining",
         "comparison": "pretraining",
         "cost": "pretraining",
-        "timing": "pretraining",
     },
 }
 # What a study must have for a measure to be taken; the same measure of other kinds needs nothing.
@@ -165,6 +164,11 @@ def figure_names(study: Mapping) -> list[str]:
     return names
 
 
+def printed_figures(study: Mapping) -> list[str]:
+    """Those of `figure_names` that the paper has too."""
+    return [name for name in figure_names(study) if name not in FIGURES or FIGURES[name].printed]
+
+
 def caption(name: str, level: str = r"\StrataLevel{}") -> str:
     """A sentence or two for a figure; `level` is how to write the intervals' level (LaTeX's)."""
     if name in FIGURES:
@@ -192,7 +196,8 @@ _COUNTED = {
     "comparison+cost": "seeds",
     "trained+cuts": "seeds",
     "similarity": "samples",
-    "cost+timing": "repeats of what was timed",
+    "cost": "networks",
+    "timing": "repeats of what was timed",
     "mean_shares": "networks",
     "finetuned_shares": "networks",
     "finetuned_convexity": "pairs of samples of a family",

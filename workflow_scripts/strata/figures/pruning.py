@@ -293,6 +293,8 @@ _COSTS = {
     "macs": ("multiply-accumulates (millions)", 1e-6, "front_end_macs"),
     "file_bytes": ("file (MB)", 1e-6, None),
     "memory_bytes": ("peak memory of a pass (MB)", 1e-6, None),
+}
+_SECONDS = {
     "latency": ("latency (ms)", 1e3, None),
     "epoch_seconds": ("training (seconds an epoch)", 1.0, None),
 }
@@ -301,10 +303,23 @@ _COSTS = {
 @style.styled
 def cost(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
     """What each depth costs, a panel per quantity; dashed, the part before the first layer."""
+    return _by_depth(table, styles, _COSTS)
+
+
+@style.styled
+def seconds(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
+    """How long each depth takes: a clip, and an epoch of training."""
+    return _by_depth(table, styles, _SECONDS)
+
+
+def _by_depth(
+    table: pd.DataFrame, styles: Styles, metrics: Mapping[str, tuple[str, float, str | None]]
+) -> tuple[Figure, pd.DataFrame]:
+    """A panel per metric, (title, scale, the metric that is its part before the first layer)."""
     rows = axes.select(table, styles, None)
-    figure, panels = _grid(len(_COSTS), 3, 1.35)
+    figure, panels = _grid(len(metrics), 2, 1.35)
     for i, (ax, (metric, (label, scale, front))) in enumerate(
-        zip(panels, _COSTS.items(), strict=True)
+        zip(panels, metrics.items(), strict=True)
     ):
         for place, (name, model) in enumerate(styles.items()):
             mine = rows[(rows["model"] == name) & (rows["metric"] == metric)]
@@ -321,9 +336,11 @@ def cost(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
         ax.xaxis.get_major_locator().set_params(integer=True)
         axes.value_axis(ax)
         ax.set_title(label)
-        if i >= len(_COSTS) - 3:
+        if i >= len(metrics) - 2:
             ax.set_xlabel("layers kept")
     entries = axes.handles(styles.values())
-    dashed = Line2D([], [], color=style.GREY, lw=0.9, linestyle=(0, (4, 2)), label="front end")
-    axes.legend_above(figure, [*entries, dashed], 4)
+    if any(front for _, _, front in metrics.values()):
+        dashed = (0, (4, 2))
+        entries += [Line2D([], [], color=style.GREY, lw=0.9, linestyle=dashed, label="front end")]
+    axes.legend_above(figure, entries, 4)
     return figure, axes.drawn(rows, "metric")

@@ -44,15 +44,10 @@ def _words(table: pd.DataFrame) -> str:
         kinds = table[column].dropna().unique() if column in table else ()
         if 0 < len(kinds) <= 12:
             parts.append(f"{column.capitalize()}: {', '.join(map(str, kinds))}.")
-    # Measured seconds differ from run to run, and the same sources give the same text.
-    if "value" in table and not _timed(table):
+    if "value" in table:
         values = table["value"].dropna()
         parts.append(f"Values from {values.min():.3g} to {values.max():.3g}.")
     for column in ("caption", "word"):
         if column in table:
             parts.append(f"Shown: {'; '.join(map(str, table[column]))}.")
     return escape(re.sub(r"[{}\\]", " ", " ".join(parts)).replace("_", " "))
-
-
-def _timed(table: pd.DataFrame) -> bool:
-    return "metric" in table and bool(table["metric"].isin(["latency", "epoch_seconds"]).any())

@@ -25,7 +25,7 @@ from strata.pruning.criteria import RULES
 from strata.pruning.kept import CUT
 from strata.tables import blocks_passed
 
-_MILLI, _MILLION = 1e3, 1e-6
+_MILLION = 1e-6
 
 
 def pruning_values(
@@ -35,8 +35,8 @@ def pruning_values(
 
     `measures` has those of `strata.figures.catalogue.MEASURES`. For each model: convexity of each
     family in the first, last and best layer (0: the embedding), and differences in the last with
-    their paired intervals; the front end's share of the cost;
-    latency and epoch with all layers and with one. For each model and task: layers kept by each
+    their paired intervals; the front end's share of the cost; the memory and
+    multiply-accumulates with all layers and with one. For each model and task: layers kept by each
     rule and by the oracle, accuracy of every criterion, what the convexity cut saves, its distance
     from the other criteria. The pooled differences with their p-values.
     """
@@ -50,7 +50,7 @@ def pruning_values(
     for table in ("selection", "convexity"):
         values |= _convexity_values(name, table, measures[table])
     values |= difference_values(name, measures["differences"])
-    values |= _cost_values(name, measures)
+    values |= _cost_values(name, measures["cost"])
     values |= _task_values(name, measures)
     return values | _difference_values(name, measures["comparison"])
 
@@ -70,22 +70,20 @@ def _convexity_values(name: str, table: str, measure: pd.DataFrame) -> dict[str,
     return values
 
 
-def _cost_values(name: str, measures: Mapping[str, pd.DataFrame]) -> dict[str, object]:
+def _cost_values(name: str, cost: pd.DataFrame) -> dict[str, object]:
     values: dict[str, object] = {}
-    costs = pd.concat([measures["cost"], measures["timing"]])
-    for model, mine in costs.groupby("model", sort=False):
+    for model, mine in cost.groupby("model", sort=False):
         mine = mine.assign(kept=blocks_passed(mine))
         by_depth = mine.pivot(index="kept", columns="metric", values="value").sort_index()
         full, one = by_depth.iloc[-1], by_depth.loc[1]
         values[macro_name(name, model, "layers")] = int(by_depth.index[-1])
         values[macro_name(name, model, "parameters")] = int(full["parameters"])
         values[macro_name(name, model, "macs")] = f"{full['macs'] * _MILLION:.1f}"
+        values[macro_name(name, model, "macs one")] = f"{one['macs'] * _MILLION:.1f}"
         for key in ("parameters", "macs"):
             share = full[f"front_end_{key}"] / full[key]
             values[macro_name(name, model, "front end", key)] = percent(share)
         for key, row in (("full", full), ("one", one)):
-            values[macro_name(name, model, "latency", key)] = f"{row['latency'] * _MILLI:.1f}"
-            values[macro_name(name, model, "epoch", key)] = f"{row['epoch_seconds']:.1f}"
             values[macro_name(name, model, "memory", key)] = f"{row['memory_bytes'] * _MILLION:.1f}"
     return values
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from strata.figures.catalogue import caption, figure_names, models_of
+from strata.figures.catalogue import caption, models_of, printed_figures
 from strata.figures.models import ModelStyle
 from strata.paper.latex import escape
 
@@ -22,7 +22,7 @@ def study_section(
         added = f"\n{note}\n" if note else ""
         return f"\\input{{sections/{name}}}\n{added}"
     single = single_model_figures(study)
-    names = [figure for figure in figure_names(study) if figure not in single]
+    names = [figure for figure in printed_figures(study) if figure not in single]
     names.sort(key=lambda figure: figure != "specimen")  # the data come first
     lines = ["\\onecolumn", f"\\section{{{escape(study['title'])}}}", told]
     lines += [note] if note else []
@@ -36,7 +36,7 @@ def _in_place(figures: str) -> str:
 
 def single_model_figures(study: Mapping) -> dict[str, str]:
     """Figures about one model, for the appendix: {figure: model}."""
-    names = figure_names(study)
+    names = printed_figures(study)
     return {
         f"{kind}_{model}": model
         for model in models_of(study, "pretrained")
