@@ -8,11 +8,15 @@ from running import Workflow
 
 
 def pytest_collection_modifyitems(items):
-    """Whole runs of the workflow: `pytest -m "not slow"` leaves them out."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker("slow")
+    """Whole runs of the workflow: `pytest -m "not slow"` leaves them out.
+
+    Side by side (`--dist loadgroup`) run files, all that look at the tiny study's copy as one.
+    """
+    ours = [item for item in items if Path(__file__).parent in item.path.parents]
+    looking = {item.path for item in ours if "workflow" in item.fixturenames}
+    for item in ours:
+        item.add_marker("slow")
+        item.add_marker(pytest.mark.xdist_group("tiny" if item.path in looking else item.path.stem))
 
 
 @pytest.fixture(scope="session")

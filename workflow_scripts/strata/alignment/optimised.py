@@ -112,6 +112,7 @@ def _convexities(
     features: np.ndarray, labels: pd.DataFrame, own: Mapping, cut: Mapping, options: Mapping
 ) -> dict:
     """Graph convexity of each family, on its `own` samples (booleans)."""
+    options = {**options, "shared": {}}
     return {
         f: graph_convexity(features[rows], labels[f][rows], halves=cut[f], **options)
         for f, rows in own.items()
