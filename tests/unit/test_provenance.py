@@ -1,5 +1,6 @@
 """Whether results are what was made, and why two runs differ."""
 
+import base64
 import json
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools/terminal"))
+import durations
 import provenance
 
 FILES = {
@@ -14,6 +16,14 @@ FILES = {
     "measures/s/labels/m.parquet": "table",
     "measures/s/timing/m.parquet": "seconds",
 }
+
+
+def metadata(folder, name, rule, job, start, end, *inputs):
+    """What Snakemake writes down of a file that a job has made."""
+    told = {"job_hash": job, "rule": rule, "starttime": start, "endtime": end, "input": inputs}
+    place = folder / ".snakemake/metadata" / base64.urlsafe_b64encode(name.encode()).decode()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps(told))
 
 
 @pytest.fixture
@@ -34,6 +44,17 @@ def test_a_run_writes_down_its_results_and_what_they_rest_on(results):
     assert {*told["configuration"]} == {"config.yaml", "studies/photos.yaml"}
     assert told["cores"] >= 1 and told["python"] and len(told["lock"]) == 64
     assert not list(results.glob("*.part"))
+
+
+def test_durations_are_those_of_jobs_whatever_files_they_made(tmp_path):
+    metadata(tmp_path, "results/a", "first", 1, 10.0, 12.5)
+    metadata(tmp_path, "results/b", "first", 1, 10.0, 12.5)  # the same job
+    metadata(tmp_path, "results/c", "first", 2, 10.0, 11.0)
+    metadata(tmp_path, "results/d", "second", 3, 13.0, 17.0, "results/b", "given")
+    jobs = durations.Jobs(tmp_path)
+    assert jobs.by_rule() == {"first": [2, 3.5], "second": [1, 4.0]}
+    assert jobs.longest_chain == 6.5
+    assert durations.Jobs(tmp_path / "nothing").by_rule() == {}
 
 
 def test_what_was_not_touched_holds(results, capsys):

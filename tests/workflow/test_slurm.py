@@ -46,6 +46,23 @@ class Cluster:
         return sorted(found, key=lambda row: int(row["id"]))
 
 
+def test_a_node_that_a_killed_run_left_makes_place_for_another(tmp_path):
+    left, own = Cluster(tmp_path / "left"), Cluster(tmp_path / "own")
+    # Its starter, the shell, ends at once, as one that is killed.
+    made = subprocess.run(["sh", "-c", f"{NODE} up {left.place}; exit $?"], capture_output=True)
+    if made.returncode == CANNOT:
+        cannot_run(made.stderr.decode().strip())
+    try:
+        assert own.node("up").returncode == 0
+        running = subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, text=True).stdout
+        assert f"{own.place}/slurm.conf" in running and f"{left.place}/" not in running
+        refused = Cluster(tmp_path / "third").node("up")
+        assert refused.returncode == CANNOT and "runs here already" in refused.stderr
+    finally:
+        own.node("down")
+        left.node("down")
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     made = Cluster(tmp_path_factory.mktemp("slurm"))

@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+from durations import Jobs
 from estimate import ROOT
 
 RESULTS = ROOT / "results"
@@ -88,6 +89,7 @@ def circumstances(options: list[str]) -> dict:
 
 def write(*options: str) -> int:
     told = circumstances([*options]) | {"written": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    told["durations"] = Jobs(ROOT).by_rule()
     told["results"] = results_in(RESULTS)
     temporary = RECORD.with_suffix(".part")
     temporary.write_text(json.dumps(told, indent=1) + "\n")
@@ -124,7 +126,7 @@ def verify(against: str | None = None) -> int:
     if against is not None:
         other = read(Path(against))
         lines += differences(other["results"], now)
-        aside = ("results", "written")
+        aside = ("results", "written", "durations")
         for key in sorted({*own, *other} - {*aside}):
             if own.get(key) != other.get(key):
                 print(f"{key}: {own.get(key)} here, {other.get(key)} there")
