@@ -54,7 +54,9 @@ def test_a_node_that_a_killed_run_left_makes_place_for_another(tmp_path):
         cannot_run(made.stderr.decode().strip())
     try:
         assert own.node("up").returncode == 0
-        running = subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, text=True).stdout
+        running = subprocess.run(
+            ["ps", "-eww", "-o", "args"], capture_output=True, text=True
+        ).stdout
         assert f"{own.place}/slurm.conf" in running and f"{left.place}/" not in running
         refused = Cluster(tmp_path / "third").node("up")
         assert refused.returncode == CANNOT and "runs here already" in refused.stderr
