@@ -153,8 +153,6 @@ def test_a_figures_facts_are_those_of_its_table():
     told = figure_facts({"s_counts": pd.DataFrame(rows)}, {"s_counts": counted("counts")})
     about = "Networks: A b. Values from 0.25 to 0.5."
     assert told == f"\\strataFact{{s_counts}}{{24 to 1{{,}}000 neurons of a layer}}{{{about}}}\n"
-    timed = pd.DataFrame({"metric": ["latency"], "value": [1.5], "n": [1]})
-    assert figure_facts({"f": timed}, {"f": "seeds"}) == "\\strataFact{f}{1 seed}{}\n"
     shown = pd.DataFrame({"sample": [3, 4], "word": ["one", "two"]})
     assert "{2 samples shown}{Shown: one; two.}" in figure_facts(
         {"f": shown}, {"f": "samples shown"}

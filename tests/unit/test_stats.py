@@ -99,8 +99,9 @@ def test_resamples_in_parts_are_those_of_one_part(monkeypatch):
 
 def test_percentiles_leave_out_what_is_not_finite():
     draws = [np.nan, *range(101), np.inf]
-    assert percentile_interval(draws, 0.9) == pytest.approx((5, 95))
-    assert np.isnan(percentile_interval([np.nan])).all()
+    assert percentile_interval(draws, 50, 0.9) == pytest.approx((5, 95))
+    assert percentile_interval(draws, 99, 0.9) == pytest.approx((5, 99))  # what was observed
+    assert np.isnan(percentile_interval([np.nan], 0)).all()
 
 
 def test_an_interval_from_a_variance_is_students_on_either_scale():

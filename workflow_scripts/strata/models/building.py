@@ -139,12 +139,15 @@ def load_transformers(directory: Path):
 
 
 def _check_depths(config, directory: Path) -> None:
-    """Refuse a depth that the weights cannot have, which would take hours to build."""
+    """Refuse a depth that the weights cannot have, which would take hours to build: of the network
+    or of one in it."""
     from safetensors import safe_open
+    from transformers import PretrainedConfig
 
     with safe_open(directory / "model.safetensors", framework="np") as file:
         tensors = len(file.keys())
-    for depth in configured_depths(config):
+    parts = [part for part in vars(config).values() if isinstance(part, PretrainedConfig)]
+    for depth in (depth for part in (config, *parts) for depth in configured_depths(part)):
         if depth > tensors:
             raise StrataError(
                 f"{directory.name}: config.json says {depth} layers, but model.safetensors holds "

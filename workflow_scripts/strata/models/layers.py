@@ -125,7 +125,7 @@ def configured_depths(config) -> set[int]:
     are stages. Empty where it does not say."""
     family = family_of(config)
     if family is not None:
-        return {getattr(config, family.depth)}
+        return {getattr(config, family.depth)} if hasattr(config, family.depth) else set()
     per_stage = getattr(config, "depths", None) or getattr(config, "depth", None)
     if isinstance(per_stage, (list, tuple)):
         return {len(per_stage), sum(per_stage)}
