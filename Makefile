@@ -30,11 +30,11 @@ real:
 venv: $(READY)
 
 test: $(READY) tex chromium lint
-	pytest --numprocesses auto tests/unit
-	pytest tests/workflow
+	OMP_NUM_THREADS=1 pytest --numprocesses auto tests/unit
+	pytest --numprocesses 2 --dist loadgroup tests/workflow
 
 test-unit: $(READY) lint
-	pytest --numprocesses auto tests/unit
+	OMP_NUM_THREADS=1 pytest --numprocesses auto tests/unit
 
 # An hour or more; goes on where it ended. Part of it: python tests/mutants.py --only convexity/
 mutants: $(READY)

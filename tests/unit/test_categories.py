@@ -71,7 +71,12 @@ def test_categories_of_items_are_measured_on_all_their_pictures(world):
     items = items.assign(sample=range(29), index=range(29), toy=np.arange(29) % 2 == 0)
     items["animal"] = np.arange(29) < 20
     linked = pd.Series([f"i{n % 30}" for n in range(90)])  # three pictures each; i29 is not judged
-    each = Judgements.of(items, pd.DataFrame({"a": [0], "b": [1], "odd": [2], "count": [1]}), {"name": "t", "images": "d"}, linked)
+    each = Judgements.of(
+        items,
+        pd.DataFrame({"a": [0], "b": [1], "odd": [2], "count": [1]}),
+        {"name": "t", "images": "d"},
+        linked,
+    )
     marks = picture_categories(each)
     assert marks["animal"].tolist() == [n % 30 < 20 for n in range(90)]
     assert marks["toy"].tolist() == [n % 30 < 29 and n % 30 % 2 == 0 for n in range(90)]

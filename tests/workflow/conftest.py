@@ -7,6 +7,7 @@ import pytest
 from running import Workflow
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items):
     """Whole runs of the workflow: `pytest -m "not slow"` leaves them out.
 
