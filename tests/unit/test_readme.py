@@ -12,7 +12,9 @@ import yaml
 from strata.config import prepare_config
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools/terminal"))
+import estimate
 import readme
+import stages
 
 ROOT = readme.ROOT
 TEXT = readme.README.read_text()
@@ -20,6 +22,15 @@ TEXT = readme.README.read_text()
 
 def test_the_table_is_that_of_the_verdicts():
     assert readme.written(TEXT, pd.read_csv(readme.VERDICTS)) == TEXT
+
+
+def test_minutes_and_stages_are_those_of_the_measured_costs():
+    rules = estimate.MEASURED["rules"]
+    assert stages.readme(TEXT, rules) == TEXT
+    assert stages.page(stages.PAGE.read_text(), rules) == stages.PAGE.read_text()
+    twice = {rule: [jobs, 2 * seconds] for rule, (jobs, seconds) in rules.items()}
+    told = f"It takes {stages.minutes(twice)} minutes on two cores"
+    assert told in stages.readme(TEXT, twice) and told not in TEXT
 
 
 def test_every_claim_and_no_other_is_in_it():
