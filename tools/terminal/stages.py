@@ -13,7 +13,7 @@ START, END = "<!-- stages: tools/terminal/stages.py -->\n", "<!-- end of stages 
 STAGES = {
     "activations, labeller's pictures": (
         ("extract_shard", "embed_images"),
-        "DINOv2-small: 2,000 scenes six times (class token, patches, twin, two fine-tuned, labeller)",
+        "DINOv2-small: 2,000 scenes six times (class token, patches, twin, two tuned, labeller)",
     ),
     "graph convexity": (
         ("score_convexity", "score_task_convexity", "compare_convexity"),
