@@ -31,7 +31,7 @@ venv: $(READY)
 
 test: $(READY) tex chromium lint
 	OMP_NUM_THREADS=1 pytest --numprocesses auto tests/unit
-	pytest --numprocesses 2 --dist loadgroup tests/workflow
+	pytest --numprocesses 2 --dist loadfile tests/workflow
 
 test-unit: $(READY) lint
 	OMP_NUM_THREADS=1 pytest --numprocesses auto tests/unit

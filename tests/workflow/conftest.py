@@ -1,23 +1,35 @@
 """Copies of the workflow: one in which the tiny study has run, and fresh ones."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from running import Workflow
 
+HERE = Path(__file__).parent
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
+
 def pytest_collection_modifyitems(items):
-    """Whole runs of the workflow: `pytest -m "not slow"` leaves them out.
+    """Whole runs of the workflow: `pytest -m "not slow"` leaves them out."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker("slow")
 
-    Side by side (`--dist loadgroup`) run files, all that look at the tiny study's copy as one.
-    """
-    ours = [item for item in items if Path(__file__).parent in item.path.parents]
-    looking = {item.path for item in ours if "workflow" in item.fixturenames}
-    for item in ours:
-        item.add_marker("slow")
-        item.add_marker(pytest.mark.xdist_group("tiny" if item.path in looking else item.path.stem))
+
+def pytest_xdist_make_scheduler(config, log):
+    """Side by side (`--dist loadfile`) run files; all that look at the tiny study's copy as one."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    looking = re.compile(r"^def \w+\([^)]*\bworkflow\b", re.MULTILINE)
+    of_copy = {path.name for path in HERE.glob("test_*.py") if looking.search(path.read_text())}
+
+    class ByCopy(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = Path(nodeid.partition("::")[0]).name
+            return "the tiny study" if file in of_copy else file
+
+    return ByCopy(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
