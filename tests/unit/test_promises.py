@@ -136,6 +136,13 @@ def test_two_rows_about_the_same_and_two_numbers_of_a_layer_are_refused(table, p
         check_measures(pd.concat([table, row.assign(layer="other", family="g")]))
 
 
+def test_what_is_about_a_network_as_a_whole_stands_beside_its_layers():
+    row = {"model": "m", "dataset": "d", "layer_index": 0, "concept": None, "value": 0.5}
+    row |= {"metric": "accuracy", "low": 0.4, "high": 0.6, "n": 3, "seed": 0}
+    table = check_measures(pd.DataFrame([row | {"layer": name} for name in ("all", "first")]))
+    assert table["layer"].tolist() == ["all", "first"]
+
+
 def test_a_table_is_read_once_and_under_its_own_name(tmp_path):
     row = {"model": "m", "dataset": "d", "layer": "l", "layer_index": 0, "concept": None}
     row |= {"metric": "accuracy", "value": 0.5, "low": 0.4, "high": 0.6, "n": 3, "seed": 0}

@@ -28,10 +28,10 @@ MEASURE_COLUMNS = (
     "n",
     "seed",
 )
-DEVIATES = (
-    "deviates"  # of a row in memory: an array (`strata.intervals`); in a file of its own on disk
-)
+# Of a row in memory: an array (`strata.intervals`); in a file of its own on disk.
+DEVIATES = "deviates"
 EMBEDDING = "embedding"  # the layer's name of the state that enters the first block
+ALL_LAYERS = "all"  # the layer's name of what is about a network as a whole
 MADE_AGAIN = "remove it, to have it made again"  # what is damaged of what Strata wrote
 _TEXT = ("model", "dataset", "layer", "metric")
 _WHOLE = ("layer_index", "n", "seed")
@@ -154,7 +154,8 @@ def _bounds(metric: str) -> tuple[float, float]:
 def _check_layers(table: pd.DataFrame, name: str) -> None:
     """Each layer of a model has one number, and each number one layer."""
     _refuse(table, table["layer_index"] < 0, name, "layer_index", "should be 0 or more")
-    pairs = table[["model", "dataset", "layer", "layer_index"]].drop_duplicates()
+    pairs = table.loc[table["layer"] != ALL_LAYERS, ["model", "dataset", "layer", "layer_index"]]
+    pairs = pairs.drop_duplicates()
     for key, told in (("layer", "several layer_index"), ("layer_index", "several layers")):
         several = pairs.duplicated(["model", "dataset", key])
         if several.any():

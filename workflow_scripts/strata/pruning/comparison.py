@@ -9,7 +9,7 @@ from strata.errors import StrataError
 from strata.pruning.crossed import crossed_interval
 from strata.pruning.kept import CUT
 from strata.stats import adjust_p_values, without_interval
-from strata.tables import blocks_passed, check_measures
+from strata.tables import ALL_LAYERS, blocks_passed, check_measures
 
 PREFIX = "prefix"
 _FEWEST_PAIRS = 3  # of model and task, to say anything over them
@@ -71,7 +71,7 @@ def compare_cuts(
     adjusted = np.full(len(together), np.nan)
     adjusted[np.isfinite(p_values)] = adjust_p_values(p_values[np.isfinite(p_values)])
     together = [row | {"p_adjusted": p} for row, p in zip(together, adjusted, strict=True)]
-    table = pd.DataFrame([*rows, *together]).assign(layer="all", layer_index=0, seed=seed)
+    table = pd.DataFrame([*rows, *together]).assign(layer=ALL_LAYERS, layer_index=0, seed=seed)
     return check_measures(table, "comparison of cuts")
 
 
