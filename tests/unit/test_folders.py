@@ -412,7 +412,7 @@ def test_the_paper_counts_what_was_skipped(damaged, tmp_path):
     infos = {info["name"]: info for info in (skipped, whole, judgements)}
     assert data_values(infos.values()) == {
         "DataMyPhotosN": 2, "DataMyPhotosSkipped": 5, "DataWholeN": 3, "DataWholeSkipped": 0,
-        "DataJudgedN": 3,
+        "DataJudgedN": 3, "DataMyPhotosClassConcepts": 2, "DataWholeClassConcepts": 1,
     }  # fmt: skip
     study = {"title": "Mine", "kind": "convexity", "dataset": "my_photos", "triplets": ["judged"]}
     text = skipped_text(study, infos)

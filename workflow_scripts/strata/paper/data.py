@@ -8,11 +8,13 @@ from strata.paper.latex import escape, macro_name
 
 
 def data_values(infos: Iterable[Mapping]) -> dict[str, object]:
-    """Macros of data sets (their `dataset.json`): samples, and files that were skipped because
-    they cannot be read."""
+    """Macros of data sets (their `dataset.json`): samples, concepts of each family, and files that
+    were skipped because they cannot be read."""
     values: dict[str, object] = {}
     for info in infos:
         values[macro_name("data", info["name"], "n")] = info["n"]
+        for family, concepts in info.get("families", {}).items():
+            values[macro_name("data", info["name"], family, "concepts")] = len(concepts)
         if "unreadable" in info:
             values[macro_name("data", info["name"], "skipped")] = len(info["unreadable"])
     return values
