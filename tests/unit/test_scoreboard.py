@@ -11,7 +11,7 @@ from strata.concepts.scoreboard import (
     factor_categories,
     scoreboard,
 )
-from strata.figures import drawing
+from strata.figures import axes, drawing, style
 from strata.figures.catalogue import FIGURES
 from strata.figures.models import describe_models
 
@@ -141,3 +141,15 @@ def test_a_figure_shows_truth_and_labels_of_every_layer(name):
     assert {"soft_wpmi", "cosine"} < ways
     assert (PLANTED in ways) == (name in ("passage", "truth_counts"))
     assert (ANNOTATION in ways) == name.startswith("scoreboard")
+
+
+def test_areas_are_told_apart_without_colours():
+    colors = style.category_colors([*style.CATEGORY_COLORS, "sizes"]) | {"other": style.REST_COLOR}
+    rows = pd.DataFrame({"concept": list(colors) * 2, "value": 1 / len(colors)})
+    rows["relative_depth"] = np.repeat([0.0, 1.0], len(colors))
+    ax = style.new_figure(3, 2).subplots()
+    axes.stack(ax, rows, colors)
+    drawn = [area.get_hatch() for area in ax.collections]
+    assert drawn == [entry.get_hatch() for entry in axes.area_handles(colors)]
+    assert len(set(drawn)) == len(colors) - 1  # what is in no category has none, as the first has
+    assert drawn[-1] == drawn[0] == ""

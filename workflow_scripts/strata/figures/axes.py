@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from strata.errors import StrataError
@@ -106,6 +107,24 @@ def line(ax: Axes, rows: pd.DataFrame, color: str, linestyle="-", marker: str = 
     ax.plot(x, rows["value"].to_numpy(), color=color, linestyle=linestyle, marker=marker)
     low, high = rows["low"].to_numpy(float), rows["high"].to_numpy(float)
     ax.fill_between(x, low, high, color=color, alpha=0.16, linewidth=0)
+
+
+def stack(ax: Axes, rows: pd.DataFrame, colors: Mapping[str, str]) -> None:
+    """Shares of the concepts in `colors` by depth, one area upon another in this order."""
+    wide = rows.pivot_table(index="relative_depth", columns="concept", values="value")
+    wide = wide.reindex(columns=list(colors)).fillna(0)
+    areas = ax.stackplot(wide.index, wide.T.to_numpy(), colors=list(colors.values()))
+    for area, hatch in zip(areas, style.hatches(colors).values(), strict=True):
+        area.set(hatch=hatch, edgecolor="white", linewidth=0.4)
+    ax.grid(False)
+
+
+def area_handles(colors: Mapping[str, str]) -> list[Patch]:
+    """Legend entries of what `stack` draws."""
+    return [
+        Patch(facecolor=colors[name], edgecolor="white", linewidth=0, hatch=hatch, label=name)
+        for name, hatch in style.hatches(colors).items()
+    ]
 
 
 def model_lines(ax: Axes, rows: pd.DataFrame, styles: Mapping[str, ModelStyle]) -> None:

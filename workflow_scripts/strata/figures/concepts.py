@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from strata.errors import StrataError
 from strata.figures import axes, style
@@ -178,22 +177,14 @@ def category_areas(
     for i, ax in enumerate(axes.panels(figure, len(models), columns)):
         bottom, top, left = axes.edges(i, len(models), columns)
         mine = rows[rows["model"] == models[i].name]
-        wide = mine.pivot_table(index="relative_depth", columns="concept", values="value")
-        wide = wide.reindex(columns=categories).fillna(0)
-        ax.axvspan(wide.index.min(), 1, color=style.REST_COLOR, lw=0, zorder=0)
-        ax.stackplot(
-            wide.index,
-            wide.T.to_numpy(),
-            colors=[colors[c] for c in categories],
-            edgecolor="white",
-            linewidth=0.4,
-        )
-        ax.grid(False)
+        first = mine["relative_depth"].min()
+        ax.axvspan(first, 1, color=style.REST_COLOR, lw=0, zorder=0)
+        axes.stack(ax, mine, colors)
         axes.depth_axis(ax, axes.common_layers(mine), bottom=bottom, top=top)
         axes.value_axis(ax, "share of neurons" if left else "", percent=True)
         ax.set_xlim(min(0, rows["relative_depth"].min()), 1)
         ax.set_ylim(0, 1)
         ax.set_title(models[i].label)
-    entries = [Patch(color=colors[c], label=c) for c in categories]
-    axes.legend_above(figure, [*entries, Patch(color=style.REST_COLOR, label="none of these")], 4)
+    rest = {"none of these": style.REST_COLOR}
+    axes.legend_above(figure, axes.area_handles(colors | rest), 4)
     return figure, axes.drawn(rows, "metric", "concept")

@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from strata.figures import axes, style
 from strata.figures.concepts import panel_categories
@@ -48,7 +47,7 @@ def passage(board: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
     for i, way in enumerate(ways):
         for j, model in enumerate(models):
             mine = rows[(rows["similarity"] == way) & (rows["model"] == model.name)]
-            _stack(grid[i, j], mine, categories, colors)
+            axes.stack(grid[i, j], mine, colors)
             last, first = i == len(ways) - 1, i == 0
             axes.depth_axis(grid[i, j], axes.common_layers(mine), bottom=last, top=first)
             axes.value_axis(grid[i, j], _look(way)[0] if j == 0 else "", percent=True)
@@ -56,22 +55,9 @@ def passage(board: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
             grid[i, j].set_ylim(0, 1)
             if first:
                 grid[i, j].set_title(model.label)
-    entries = [Patch(color=colors[c], label="none of these" if c == "other" else c) for c in colors]
-    axes.legend_above(figure, entries, 4)
+    named = {"none of these" if c == "other" else c: color for c, color in colors.items()}
+    axes.legend_above(figure, axes.area_handles(named), 4)
     return figure, axes.drawn(rows, "metric", "similarity", "concept")
-
-
-def _stack(ax: Axes, mine: pd.DataFrame, categories: Sequence[str], colors: Mapping) -> None:
-    wide = mine.pivot_table(index="relative_depth", columns="concept", values="value")
-    wide = wide.reindex(columns=categories).fillna(0)
-    ax.stackplot(
-        wide.index,
-        wide.T.to_numpy(),
-        colors=[colors[c] for c in categories],
-        edgecolor="white",
-        linewidth=0.3,
-    )
-    ax.grid(False)
 
 
 @style.styled

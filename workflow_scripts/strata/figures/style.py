@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import matplotlib as mpl
@@ -47,6 +47,7 @@ RC = {
     "svg.fonttype": "path",
     "svg.hashsalt": "strata",
     "pdf.compression": 9,
+    "hatch.linewidth": 0.35,
     "text.parse_math": False,  # words of data with two $ are no formula
 }
 
@@ -59,6 +60,8 @@ CATEGORY_COLORS = {
     "activities": "#CC79A7",
 }
 REST_COLOR = "#D9D9D9"
+# Of areas, by their place, so that they can be told apart without colours.
+_HATCHES = ("", "/////", "....", "-----", "\\\\\\\\\\", "xxxx", "ooo", "+++++", "|||||")
 _SPARE = ("#8C510A", "#B8A500", "#4D4D4D", "#7A9A01", "#B2182B")
 _DATELESS = {
     "pdf": {"CreationDate": None, "ModDate": None, "Creator": "strata", "Producer": None},
@@ -73,6 +76,12 @@ def category_colors(categories: Iterable[str]) -> dict[str, str]:
     free = [color for name, color in CATEGORY_COLORS.items() if name not in categories]
     spare = itertools.cycle([*_SPARE, *free])
     return {c: CATEGORY_COLORS.get(c) or next(spare) for c in categories}
+
+
+def hatches(colors: Mapping[str, str]) -> dict[str, str]:
+    """A hatch for each category, by its place; none for the rest."""
+    free = itertools.cycle(_HATCHES)
+    return {name: "" if color == REST_COLOR else next(free) for name, color in colors.items()}
 
 
 def styled(function: Callable) -> Callable:
