@@ -293,7 +293,7 @@ FIGURES |= {
         "Accuracy on unseen samples against compute, mean over seeds; grey, the first layers at "
         "every depth with {level} intervals about new speakers (samples, where any may be tested) "
         "and new seeds; of fewer than six speakers, about new samples of these. Grey area: what "
-        "comes before the first layer and cannot be cut.",
+        "comes before the first layer and cannot be cut. Choices that coincide stand side by side.",
         kinds=_PRUNING,
     ),
     "curves": Entry(

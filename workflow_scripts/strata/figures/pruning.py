@@ -99,9 +99,15 @@ def convexity_with_cuts(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd
     return figure, axes.drawn(pd.concat(drawn), "metric", "family")
 
 
+_BESIDE = 0.035  # of the axis, between choices that coincide
+
+
 @style.styled
 def tradeoff(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
-    """Test accuracy against multiply-accumulates, a panel per model and task."""
+    """Test accuracy against multiply-accumulates, a panel per model and task.
+
+    Choices that coincide stand side by side, the convexity cut and the oracle where they are.
+    """
     points = tradeoff_points(table, table)
     front = {
         row.model: row.value for row in table[table["metric"] == "front_end_macs"].itertuples()
@@ -142,12 +148,24 @@ def _tradeoff_panel(ax: Axes, points: pd.DataFrame, front_end: float) -> None:
         color="#000000", lw=0.8, linestyle=(0, (2, 1.5)),
     )  # fmt: skip
     chosen = [name for name in CRITERIA if name in set(scaled["criterion"])]
-    for name in sorted(chosen, key=lambda name: name in (CUT, "oracle")):
+    chosen.sort(key=lambda name: (name not in (CUT, "oracle"), name != CUT))
+    places: list[tuple[float, float]] = []
+    for name in chosen:
         point, look = scaled[scaled["criterion"] == name].iloc[0], CRITERIA[name]
         hollow = {"mfc": "none", "ms": 7.5, "mew": 0.9} if name == "oracle" else {"ms": 4.5}
         hollow |= {"ms": 8} if name == CUT else {}
-        ax.plot(point["macs"], point["value"], marker=look.marker, color=look.color, **hollow)
-    ax.set_xlim(0, 1.05 * top)
+        place = point["macs"], point["value"]
+        if name != "oracle":  # which stands around the choice that it coincides with
+            while any(_meet(place, other, top) for other in places):
+                place = place[0] + _BESIDE * top, place[1]
+            places.append(place)
+        ax.plot(*place, marker=look.marker, color=look.color, **hollow)
+    ax.set_xlim(0, max([top, *(x for x, _ in places)]) + 0.05 * top)
+
+
+def _meet(place: tuple[float, float], other: tuple[float, float], top: float) -> bool:
+    """Whether the marks of two choices would cover each other."""
+    return abs(place[0] - other[0]) < 0.9 * _BESIDE * top and abs(place[1] - other[1]) < 0.04
 
 
 @style.styled
