@@ -29,7 +29,7 @@ from strata.data.microworld import make_microworld
 STUDIES = "tests/workflow/alone.yaml"
 CONDA = ("--sdm", "conda", "--configfile", STUDIES, "given/downloads.yaml")
 FIGURES = ("named_specimen", "named_scores_timm", "named_neurons_timm", "named_counts")
-FIGURES += ("shaped_transforms", "shaped_relation", "cut_specimen", "cut_tradeoff")
+FIGURES += ("shaped_transforms", "shaped_relation", "cut_specimen", "cut_tradeoff", "cut_seconds")
 WANTED = [f"results/figures/{name}.pdf" for name in FIGURES]
 # Measures and cards of all studies; sounds that none of them uses; models from a hub and adapted.
 WANTED += ["results/paper/generated/numbers.tex", "results/data/spoken/manifest.parquet"]
