@@ -51,6 +51,7 @@ def test_durations_are_those_of_jobs_whatever_files_they_made(tmp_path):
     metadata(tmp_path, "results/b", "first", 1, 10.0, 12.5)  # the same job
     metadata(tmp_path, "results/c", "first", 2, 10.0, 11.0)
     metadata(tmp_path, "results/d", "second", 3, 13.0, 17.0, "results/b", "given")
+    metadata(tmp_path, "results/e", "touched", 4, None, None)
     jobs = durations.Jobs(tmp_path)
     assert jobs.by_rule() == {"first": [2, 3.5], "second": [1, 4.0]}
     assert jobs.longest_chain == 6.5

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats as theirs
 
-from strata import StrataError
+from strata import StrataError, stats
 from strata.intervals import SharedMembers, share_of_samples, t_p_value, variance_interval
 from strata.stats import (
     Estimate,
@@ -102,6 +102,14 @@ def test_percentiles_leave_out_what_is_not_finite():
     assert percentile_interval(draws, 50, 0.9) == pytest.approx((5, 95))
     assert percentile_interval(draws, 99, 0.9) == pytest.approx((5, 99))  # what was observed
     assert np.isnan(percentile_interval([np.nan], 0)).all()
+
+
+def test_a_bootstrap_is_the_same_however_many_draws_are_made_at_a_time(monkeypatch):
+    values = np.random.default_rng(3).normal(size=10)
+    whole = bootstrap_interval(values, n=50, seed=1)
+    for batch in (1, 30):  # less than the values, so that a draw is made alone; three draws
+        monkeypatch.setattr(stats, "_BATCH", batch)
+        assert bootstrap_interval(values, n=50, seed=1) == whole
 
 
 def test_an_interval_from_a_variance_is_students_on_either_scale():

@@ -46,4 +46,6 @@ def _records(folder: Path) -> Iterator[tuple[str, dict]]:
         if record.is_file():
             parts = record.relative_to(folder).parts  # long names have several
             name = "".join(part.removeprefix("@") for part in parts)
-            yield base64.urlsafe_b64decode(name).decode(), json.loads(record.read_text())
+            told = json.loads(record.read_text())
+            if told.get("starttime") and told.get("endtime"):  # not of what was only touched
+                yield base64.urlsafe_b64decode(name).decode(), told

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from strata.errors import StrataError
+from strata.errors import StrataError, one_line
+from strata.whole import whole
 
 if TYPE_CHECKING:
     from strata.stats import Estimate
@@ -234,11 +234,8 @@ def write_measures(
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
     """Write any table to `path` (parquet), complete or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    table.to_parquet(temporary, index=False)
-    os.replace(temporary, path)
+    with whole(path) as part:
+        table.to_parquet(part, index=False)
 
 
 def _tidy_deviates(table: pd.DataFrame, held: list) -> pd.DataFrame:
@@ -290,5 +287,4 @@ def read_parquet(path: str | Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:  # pyarrow's errors among them
-        reason = " ".join(str(error).split())[:150]
-        raise StrataError(f"{path}: damaged ({reason}); {MADE_AGAIN}") from None
+        raise StrataError(f"{path}: damaged ({one_line(error, 150)}); {MADE_AGAIN}") from None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from strata.whole import whole
 
 PAGE = Path(__file__).with_name("page")
 DIGITS = 4  # significant ones; a browser shows three
@@ -19,12 +20,9 @@ def write_data(path: str | Path, name: str, value: Any) -> None:
 
     A browser lets a page from a disk load scripts, but no JSON. NaN becomes null.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(f"strata.take({json.dumps(name)},{text});\n")
-    os.replace(temporary, path)
+    with whole(path) as part:
+        part.write_text(f"strata.take({json.dumps(name)},{text});\n")
 
 
 def copy_page(folder: str | Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from strata.errors import StrataError
+from strata.errors import StrataError, one_line
 
 COMPARES = ("layers", "models", "base")
 LAYERS = ("first", "last", "each")
@@ -79,7 +79,7 @@ def _content(file: Path) -> Mapping:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StrataError(f"{file}: no YAML: {' '.join(str(error).split())[:120]}") from None
+        raise StrataError(f"{file}: no YAML: {one_line(error, 120)}") from None
     if not isinstance(content, dict) or not all(isinstance(e, dict) for e in content.values()):
         raise StrataError(f"{file}: write claims as `name: {{source: ..., says: ..., ...}}`")
     return content

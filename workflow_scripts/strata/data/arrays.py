@@ -20,7 +20,7 @@ from tokenize import TokenError
 import numpy as np
 
 from strata.data.user_tables import check_filled, read_lines, read_table
-from strata.errors import StrataError
+from strata.errors import StrataError, one_line
 
 ARRAY_SUFFIXES = (".npy", ".npz", ".safetensors", ".parquet")
 _BLOCK = 2**25  # bytes of a block of rows
@@ -127,7 +127,7 @@ def _arrays_of(file: Path) -> dict[str, tuple[tuple[int, ...], Callable]]:
 
 
 def _unreadable(file: Path, error: Exception) -> StrataError:
-    return StrataError(f"{file}: unreadable: {' '.join(str(error).split())[:150]}")
+    return StrataError(f"{file}: unreadable: {one_line(error, 150)}")
 
 
 def _check_floating(dtype: np.dtype, where: str) -> None:

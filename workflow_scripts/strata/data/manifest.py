@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from strata.errors import StrataError
-from strata.tables import MADE_AGAIN, read_parquet
+from strata.errors import StrataError, one_line
+from strata.tables import MADE_AGAIN, read_parquet, write_table
+from strata.whole import whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -177,16 +177,15 @@ def write_dataset(
     columns = [column for column in manifest if column != "sample"]
     manifest = manifest[columns].reset_index(drop=True)
     manifest.insert(0, "sample", np.arange(len(manifest)))
-    directory.mkdir(parents=True, exist_ok=True)
     told = {"content": info["content"]} if "content" in info else {}
     if segments is not None:
-        _replace(
-            directory / "segments.parquet", lambda path: segments.to_parquet(path, index=False)
-        )
+        write_table(segments, directory / "segments.parquet")
         told["segments"] = hashlib.sha256(segments.to_csv(index=False).encode()).hexdigest()
     text = json.dumps({**info, **describe(manifest, info)}, indent=2, sort_keys=True) + "\n"
-    _replace(directory / "dataset.json", lambda path: path.write_text(text))
-    _replace(directory / "manifest.parquet", lambda path: _to_parquet(manifest, path, told))
+    with whole(directory / "dataset.json") as part:
+        part.write_text(text)
+    with whole(directory / "manifest.parquet") as part:
+        _to_parquet(manifest, part, told)
 
 
 def _to_parquet(table: pd.DataFrame, path: Path, told: Mapping[str, str]) -> None:
@@ -196,12 +195,6 @@ def _to_parquet(table: pd.DataFrame, path: Path, told: Mapping[str, str]) -> Non
 
     made = pyarrow.Table.from_pandas(table, preserve_index=False)
     parquet.write_table(made.replace_schema_metadata(made.schema.metadata | told), path)
-
-
-def _replace(path: Path, write) -> None:
-    temporary = path.with_name(path.name + ".part")
-    write(temporary)
-    os.replace(temporary, path)
 
 
 def open_dataset(directory: str | Path) -> Dataset:
@@ -228,9 +221,7 @@ def _read_info(path: Path) -> dict:
     try:
         info = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
-        raise StrataError(
-            f"{path}: damaged ({' '.join(str(error).split())}); {MADE_AGAIN}"
-        ) from None
+        raise StrataError(f"{path}: damaged ({one_line(error)}); {MADE_AGAIN}") from None
     if not isinstance(info, dict) or "name" not in info:
         raise StrataError(f"{path}: damaged (no name of a data set); {MADE_AGAIN}")
     kinds = dict.fromkeys(("name", "modality", "root", "storage"), str)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from strata.errors import StrataError
+from strata.errors import StrataError, one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -62,7 +62,7 @@ def read_picture(path: str | Path) -> tuple[Image, list[str]]:
             "replace or remove it"
         ) from None
     except Exception as error:  # decoders raise whatever they like on damaged content
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error)
         reason = reason.replace(f" {str(path)!r}", "")
         raise StrataError(f"{path}: picture unreadable: {reason}; replace or remove it") from None
 

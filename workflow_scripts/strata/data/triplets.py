@@ -7,7 +7,6 @@ this answer. In two-alternative sets `a` is the reference, `b` the chosen item, 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,7 +20,8 @@ from strata.data.manifest import Dataset, write_dataset
 from strata.data.shown import check_shown
 from strata.data.splits import some_rows
 from strata.data.user_tables import read_json, read_lines, read_table
-from strata.errors import StrataError
+from strata.errors import StrataError, one_line
+from strata.tables import write_table
 
 FORMS = ("table", "numbers", "choices", "votes")
 _MOST = 10**9  # of an item's number, and of people that gave an answer
@@ -113,7 +113,7 @@ def _whole_numbers(path: Path, **options) -> pd.DataFrame:
     try:
         return pd.read_csv(path, dtype="int64", encoding="utf-8-sig", **options)
     except (ValueError, OverflowError) as error:  # pandas' errors of parsing among them
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise StrataError(f"{path}: should hold whole numbers alone ({reason})") from None
 
 
@@ -130,7 +130,7 @@ def _from_choices(path: Path, items: list[str]) -> pd.DataFrame:
     try:
         there = pd.read_csv(path, sep="\t", nrows=0, encoding="utf-8-sig").columns
     except ValueError as error:  # pandas' errors of parsing among them
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise StrataError(f"{path}: should be a table separated by tabs ({reason})") from None
     missing = [column for column in columns if column not in there]
     if missing:
@@ -331,9 +331,7 @@ def _write(
         "n_triplets": len(np.unique(np.sort(rows, axis=1), axis=0)),
         "n_answers": int(answers["count"].sum()),
     }
-    part = directory / "triplets.parquet.part"
-    answers.to_parquet(part, index=False)
-    os.replace(part, directory / "triplets.parquet")
+    write_table(answers, directory / "triplets.parquet")
     manifest = items.assign(split="all", index=np.arange(len(items)))
     write_dataset(
         directory, manifest, told | {"noise_ceiling": _ceiling(rows, answers, spec)} | info

@@ -9,7 +9,7 @@ import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from strata.errors import StrataError
+from strata.errors import StrataError, one_line
 
 
 def inside(directory: Path, name: str) -> Path:
@@ -45,8 +45,7 @@ def unpack(archive: str | Path, directory: str | Path) -> None:
     except StrataError:
         raise
     except Exception as error:  # modules of archives raise whatever they like on damaged content
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise StrataError(f"{archive}: cannot be unpacked: {reason}") from None
+        raise StrataError(f"{archive}: cannot be unpacked: {one_line(error)}") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pandas as pd
 
-from strata.errors import StrataError
+from strata.errors import StrataError, one_line
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
@@ -93,7 +93,7 @@ def read_json(path: str | Path, log: Callable[[str], None] = _quiet) -> Any:
     try:
         content = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise StrataError(f"{path}: not JSON: {' '.join(str(error).split())}") from None
+        raise StrataError(f"{path}: not JSON: {one_line(error)}") from None
     waiting = [content]
     while waiting:
         part = waiting.pop()

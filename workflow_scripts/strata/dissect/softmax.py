@@ -7,7 +7,6 @@ models of a study, so they are computed once and kept in a file.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import numpy as np
 from strata.dissect.problem import check_embeddings, unit_rows
 from strata.errors import StrataError
 from strata.threads import n_threads, one_blas_thread
+from strata.whole import whole
 
 # Concepts at a time, whatever the memory, so that a sum is of the same parts; and images at most.
 _WIDTH, _ROWS = 512, 1024
@@ -68,10 +68,8 @@ class SoftmaxSums:
 
     def save(self, path: str | Path) -> None:
         """Write to `path` (.npz), complete or not at all."""
-        temporary = Path(f"{path}.part")
-        with temporary.open("wb") as file:
+        with whole(path) as part, part.open("wb") as file:
             np.savez(file, **vars(self))
-        os.replace(temporary, path)
 
     @classmethod
     def load(cls, path: str | Path) -> SoftmaxSums:

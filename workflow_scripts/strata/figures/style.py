@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -12,6 +11,8 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from strata.whole import whole
 
 SINGLE, DOUBLE = 3.35, 6.9  # inches: the paper's column and its text width
 GREY = "#767676"
@@ -112,15 +113,13 @@ def save(figure: Figure, data: pd.DataFrame, stem: str | Path) -> list[Path]:
     without a suffix; a suffix-like part of the name is kept.
     """
     stem = Path(stem)
-    stem.parent.mkdir(parents=True, exist_ok=True)
     written = []
     for suffix in ("pdf", "svg", "csv"):
         path = stem.with_name(f"{stem.name}.{suffix}")
-        part = stem.with_name(f"{stem.name}.{suffix}.part")
-        if suffix == "csv":
-            data.to_csv(part, index=False, float_format="%.10g", lineterminator="\n")
-        else:
-            figure.savefig(part, format=suffix, metadata=_DATELESS[suffix])
-        os.replace(part, path)
+        with whole(path) as part:
+            if suffix == "csv":
+                data.to_csv(part, index=False, float_format="%.10g", lineterminator="\n")
+            else:
+                figure.savefig(part, format=suffix, metadata=_DATELESS[suffix])
         written.append(path)
     return written

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from strata.errors import StrataError
+from strata.errors import StrataError, one_line
 from strata.models.cards import read_model_json
 from strata.models.layers import configured_depths
 from strata.models.sound_families import check_family, saved_class, sound_encoder
@@ -171,10 +171,6 @@ def _check_blocks(model, unused: Iterable[str], directory: Path) -> None:
 
 def _without_numbers(key: str) -> str:
     return re.sub(r"\d+", "#", key)
-
-
-def one_line(error: Exception) -> str:
-    return re.sub(r"\s+", " ", str(error)).strip()[:300]
 
 
 def build_transformers(directory: Path):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from strata.errors import StrataError
+from strata.errors import StrataError, one_line
 
 MODEL_FILES = (
     "config.json",
@@ -26,8 +26,8 @@ def read_model_json(file: Path) -> dict:
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise StrataError(f"{file.parent.name}: {file.name} is no JSON: {reason}") from None
+        told = f"{file.parent.name}: {file.name} is no JSON: {one_line(error)}"
+        raise StrataError(told) from None
     if not isinstance(content, dict):
         raise StrataError(f"{file.parent.name}: {file.name} should hold {{key: value, ...}}")
     return content

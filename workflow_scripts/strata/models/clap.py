@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from strata.compat import prepare_imports
-from strata.errors import StrataError
+from strata.errors import StrataError, one_line
 from strata.models.cards import read_model_json
 
 
@@ -23,8 +23,6 @@ def load_clap(directory: str | Path, device: str = "cpu"):
     prepare_imports()
     import torch
     from transformers import ClapModel
-
-    from strata.models.building import one_line
 
     directory = Path(directory)
     options = {"local_files_only": True, "use_safetensors": True, "output_loading_info": True}

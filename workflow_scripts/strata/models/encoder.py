@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from strata.compat import prepare_imports
 from strata.data.files import sha256_of
-from strata.errors import StrataError
-from strata.models.building import load_timm, load_transformers, one_line, read_config
+from strata.errors import StrataError, one_line
+from strata.models.building import load_timm, load_transformers, read_config
 from strata.models.front_end import FrontEnd, sound_reader
 from strata.models.front_ends import front_end_of
 from strata.models.inference import pick_device

@@ -11,8 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from strata.data.files import sha256_of
-from strata.errors import StrataError
-from strata.models.building import one_line
+from strata.errors import StrataError, one_line
 from strata.models.cards import MODEL_FILES, count_parameters, read_model_json, write_card
 from strata.models.clap import is_clap, load_clap
 from strata.models.encoder import Encoder, load_encoder

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from strata.compat import prepare_imports
-from strata.errors import StrataError
+from strata.errors import StrataError, one_line
 
 if TYPE_CHECKING:
     import torch
@@ -160,7 +160,7 @@ def feature_extractor(directory: Path, wanted: Sequence[str]):
     except Exception as error:  # what lies may fail anywhere
         raise StrataError(
             f"{directory.name}: preprocessor_config.json makes no feature extractor: "
-            f"{' '.join(str(error).split())[:200]}"
+            f"{one_line(error, 200)}"
         ) from None
     if getattr(processor, "sampling_rate", None) is None:
         raise StrataError(f"{directory.name}: preprocessor_config.json has no sampling_rate")

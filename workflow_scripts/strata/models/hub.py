@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from strata.data.download import PassingError, RemoteFile, fetch_file, retried, seconds_to_wait
-from strata.errors import StrataError
+from strata.errors import StrataError, one_line
 from strata.models.weights import shards_of
 
 _PASSING = (408, 429, 500, 502, 503, 504)
@@ -94,7 +94,7 @@ def _look_up(repository: str, revision: str, log: Callable[[str], None]):
         except httpx2.TransportError as error:
             raise PassingError(f"{type(error).__name__} at {constants.ENDPOINT}") from None
         except (OSError, ValueError) as error:
-            told = " ".join(str(error).split())[:200]
+            told = one_line(error, 200)
         raise StrataError(told)
 
     return retried(ask, place, log=log)

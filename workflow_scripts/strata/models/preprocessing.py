@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strata.compat import prepare_imports
-from strata.errors import StrataError
+from strata.errors import StrataError, one_line
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +32,7 @@ def image_processor(directory: Path) -> Callable[[list], torch.Tensor]:
             directory, local_files_only=True, trust_remote_code=False
         )
     except Exception as error:  # what lies may fail anywhere
-        told = " ".join(str(error).split())[:200]
+        told = one_line(error, 200)
         raise StrataError(
             f"{directory.name}: preprocessor_config.json makes no image processor: {told}"
         ) from None
@@ -65,7 +65,7 @@ def make_preprocessing(
         try:
             transform = create_transform(**resolve_data_config(pretrained_cfg=own, model=module))
         except Exception as error:  # what lies may fail anywhere
-            told = " ".join(str(error).split())[:200]
+            told = one_line(error, 200)
             raise StrataError(
                 f"{directory.name}: config.json: pretrained_cfg makes no preprocessing: {told}"
             ) from None

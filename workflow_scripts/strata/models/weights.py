@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from strata.errors import StrataError
+from strata.errors import StrataError, one_line
 
 # The first of these that a repository has is taken; an index names the files of large models.
 WEIGHTS = (
@@ -137,7 +137,7 @@ def _unpickled(file: Path) -> dict:
             raise ValueError("its content is not tensors by name")
         return found
     except Exception as error:  # on damaged content it raises whatever it likes
-        told = " ".join(str(error).split())[:80] or type(error).__name__
         raise StrataError(
-            f"{file.name} is damaged or holds more than weights, and is not loaded: {told}"
+            f"{file.name} is damaged or holds more than weights, and is not loaded: "
+            f"{one_line(error, 80)}"
         ) from None
