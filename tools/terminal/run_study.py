@@ -51,8 +51,12 @@ def count(number: int, thing: str) -> str:
 
 
 def stamp(path: Path) -> tuple[int, int] | None:
-    """What changes when a file is written."""
-    return (path.stat().st_mtime_ns, path.stat().st_size) if path.exists() else None
+    """What changes when a file is written; None where there is none."""
+    try:  # asked once: a job that starts removes the log of the one before
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 @dataclass
