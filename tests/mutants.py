@@ -140,8 +140,13 @@ class Bench:
         kernels = {name for name in MODULES if re.search("numba|njit|compiled", texts[name])}
         self.compiled = kernels.union(*(imports(MODULES[name]) for name in kernels))
 
-    def pytest(self, tests: list[str], limit: float, cache: Path) -> tuple[str, str, float]:
-        """The verdict, the test that failed and seconds of CPU; in a fork that has numpy etc."""
+    def pytest(
+        self, tests: list[str], limit: float, cache: Path | None = None
+    ) -> tuple[str, str, float]:
+        """The verdict, the test that failed and seconds of CPU; in a fork that has numpy etc.
+
+        Without a folder for its `cache`, machine code is what it was without a fault.
+        """
         said = self.folder / "said.txt"
         child = os.fork()
         if not child:
@@ -160,15 +165,18 @@ class Bench:
         used = done[2].ru_utime + done[2].ru_stime
         return ("passed" if passed else "failed"), (failed[1] if failed else "a crash"), used
 
-    def _in_child(self, tests: list[str], said: Path, cache: Path) -> int:
+    def _in_child(self, tests: list[str], said: Path, cache: Path | None) -> int:
         paths = [str(self.folder / part) for part in ("workflow_scripts", "tests")]
-        os.environ |= {"PYTHONPATH": os.pathsep.join(paths), "NUMBA_CACHE_DIR": str(cache)}
+        places = {"NUMBA_CACHE_DIR": str(cache or self.folder / "numba")}
+        os.environ |= {"PYTHONPATH": os.pathsep.join(paths), **places}
         # Two faults of one size in one second would look the same to Python's own cache.
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
         sys.dont_write_bytecode = True
         sys.path[:] = [*paths, *elsewhere(sys.path)]
         os.chdir(self.folder)
         import_module("numba.core.config").reload_config()
+        if cache is None:
+            import_module("strata.compiled")._digest = lambda folder: b"as it was"
         options = ["-x", "-q", "--tb=no", "--hypothesis-seed=0", "-p", "no:cacheprovider"]
         with said.open("w") as file, redirect_stdout(file), redirect_stderr(file):
             return int(pytest.main([*options, *(f"tests/unit/{test}" for test in tests)]))
@@ -178,7 +186,7 @@ class Bench:
         digest = hashlib.sha1((TESTS / "unit" / test).read_bytes()).hexdigest()[:8]
         known, key = self.state["seconds"], f"{test} {digest}"
         if key not in known:
-            verdict, _, used = self.pytest([test], 400, self.folder / "numba")
+            verdict, _, used = self.pytest([test], 400)
             print(f"  without a fault {test}: {verdict}, {used:.1f} s", flush=True)
             if verdict == "failed":  # whatever it says of faults means nothing
                 said = (self.folder / "said.txt").read_text()[-2000:]
@@ -205,7 +213,7 @@ class Bench:
         tests, source = self.covering(name), path.read_bytes()
         limit = 60 + 20 * sum(map(self.seconds, tests))
         with tempfile.TemporaryDirectory() as fresh:  # what was compiled before hides a fault
-            cache = Path(fresh) if name in self.compiled else self.folder / "numba"
+            cache = Path(fresh) if name in self.compiled else None
             mutant = source[: fault["start"]] + fault["new"].encode() + source[fault["end"] :]
             path.write_bytes(mutant)
             verdict, by, _ = self.pytest(tests, limit, cache) if tests else ("passed", "", 0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import skew
 
 from strata import StrataError
-from strata.convexity import graph_convexity, pair_scores, scores
+from strata.convexity import graph_convexity, pair_scores, scores, tallies
 from strata.convexity.graphs import component_sizes, neighbor_graph
 from strata.convexity.neighbors import nearest
 from strata.convexity.shortest_paths import score_paths, score_permuted
@@ -224,6 +224,22 @@ def test_permuted_labels_are_scored_as_by_paths_of_their_own():
         flat = np.concatenate(targets).astype(np.int32)
         scores = np.nan_to_num(score_paths(graph, labeling, np.arange(80), start, flat))
         np.testing.assert_allclose(own, np.add.reduceat(scores, start[:-1]), atol=1e-12)
+    kept = {}
+    for part in (codes[:3], codes[3:]):
+        again = score_permuted(graph, part, kept)
+        np.testing.assert_array_equal(again, score_permuted(graph, part))
+    assert sorted(kept) == list(range(0, 80, 16))
+
+
+def test_a_large_concept_is_searched_another_way_with_the_same_scores(monkeypatch):
+    features, labels = blobs(120, 4, apart=0.3)
+    labels = np.where(labels < 2, 0, labels)  # half of the samples, and two quarters
+    found = {}
+    for large in (1, 5, 1000):  # none is large, all are
+        monkeypatch.setattr(tallies, "_LARGE", large)
+        found[large] = graph_convexity(features, labels)
+    pd.testing.assert_frame_equal(found[1].concepts, found[1000].concepts, check_exact=True)
+    pd.testing.assert_frame_equal(found[1].concepts, found[5].concepts, check_exact=True)
 
 
 def test_sampled_pairs_are_some_of_all():

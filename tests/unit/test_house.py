@@ -1,6 +1,7 @@
 """The house: data flows one way, nothing goes in a circle, and what is heavy loads late."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ STAGES = (
 SHARED = (
     "arrays",
     "compat",
+    "compiled",
     "differences",
     "errors",
     "intervals",
@@ -103,6 +105,24 @@ def test_no_module_imports_itself_by_way_of_others():
 
     for name in ARROWS:
         walk(name, ())
+
+
+def test_compiled_functions_call_those_of_their_own_folder():
+    """Only changes there are noticed by what is kept of them (`strata.compiled`)."""
+    compiling = {"strata.compiled"}
+    while more := {name for name in MODULES if _takes_compiled(name, compiling)} - compiling:
+        compiling |= more
+    rooms = {name: MODULES[name].parent for name in compiling}
+    for name in compiling:
+        for other in {*ARROWS[name]} & compiling - {"strata.compiled"}:
+            assert rooms[name] == rooms[other], f"{name} calls {other}"
+
+
+def _takes_compiled(name: str, compiling: set[str]) -> bool:
+    """Whether a module makes compiled functions, and from which others' it may."""
+    text = MODULES[name].read_text()
+    makes = re.search(r"^@_?(compiled|fast|exact)\b", text, re.MULTILINE)
+    return bool(makes) and bool({*ARROWS[name]} & compiling)
 
 
 def test_no_module_imports_its_own_facade():

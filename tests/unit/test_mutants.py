@@ -19,7 +19,7 @@ def test_a_fault_meets_the_copy_and_the_environment_in_the_clone():
 def test_what_fails_without_a_fault_ends_the_trial(tmp_path):
     bench = mutants.Bench(tmp_path, {"verdicts": {}, "seconds": {}})
     (tmp_path / "said.txt").write_text("1 failed")
-    bench.pytest = lambda tests, limit, cache: ("failed", tests[0], 1.0)
+    bench.pytest = lambda tests, limit: ("failed", tests[0], 1.0)
     with pytest.raises(SystemExit, match=r"test_stats.py fails without a fault; mend that first"):
         bench.seconds("test_stats.py")
 

@@ -39,8 +39,8 @@ class Workflow:
             source, target = ROOT / part, directory / part
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
-                ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-                shutil.copytree(source, target, ignore=ignored)
+                # With what is compiled: it is for sources with these bytes.
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.egg-info"))
             else:
                 shutil.copy(source, target)
 

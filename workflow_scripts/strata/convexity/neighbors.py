@@ -10,9 +10,9 @@ from collections.abc import Callable
 from threading import Lock
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from strata.compiled import machine_code
 from strata.threads import one_blas_thread, run_parallel
 
 _SPARE = 8  # candidates beyond the k nearest, so that rounding cannot hide a nearer one
@@ -20,7 +20,7 @@ _SIDE = 512  # of a tile of the matrix of products
 _ROWS = 64  # measured per task
 _CHUNK = 16  # products compared with the farthest candidate before any is looked at
 
-_compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+_compiled = machine_code(error_model="numpy")
 
 # Probable neighbors (n, wanted) of float32 samples, and the greatest of their |y|^2 / 2 - x.y (n);
 # from features (n, dimensions), |y|^2 / 2 (n) and wanted.

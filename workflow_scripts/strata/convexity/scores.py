@@ -136,12 +136,13 @@ def graph_convexity(
     known = (row_digests(features)[order].tobytes(), n_neighbors, seed, len(halves) > 0)
     if known not in shared:
         near = surroundings(features[order], n_neighbors, device, halves=len(halves) > 0)
-        shared[known] = near, graph_among(near, n_neighbors, seed)
-    near, graph = shared[known]
+        shared[known] = near, graph_among(near, n_neighbors, seed), {}
+    near, graph, paths = shared[known]
     with one_blas_thread():
         tallies = tally_pairs(graph, named, pairs, seed)
         halved = halved_scores(near, named, halves, n_neighbors, pairs, seed)
-    found = _result(graph, named, tallies, _null(graph, named, permutations, seed), halved)
+    null = _null(graph, named, permutations, seed, paths)
+    found = _result(graph, named, tallies, null, halved)
     return _in_order_of(list(dict.fromkeys(labels)), found)
 
 
@@ -186,7 +187,7 @@ def expected_scores(graph: NeighborGraph, sizes: np.ndarray) -> np.ndarray:
 
 
 def _null(
-    graph: NeighborGraph, named: Labels, permutations: int, seed: int
+    graph: NeighborGraph, named: Labels, permutations: int, seed: int, paths: dict
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores under permuted labels: overall (1, permutations), by concept (concepts, same)."""
     n_pairs = named.sizes * (named.sizes - 1)
@@ -196,7 +197,7 @@ def _null(
 
     draw = np.random.default_rng([seed, len(n_pairs)])
     codes = np.stack([draw.permutation(named.codes) for _ in range(permutations)])
-    sums = score_permuted(graph, codes)
+    sums = score_permuted(graph, codes, paths)
     totals = np.stack(
         [
             np.bincount(c, weights=s, minlength=len(n_pairs))

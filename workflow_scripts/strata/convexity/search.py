@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from strata.compiled import machine_code
 from strata.convexity.graphs import NeighborGraph
 
 _BUCKETS_PER_EDGE = 8  # buckets that an edge of middling length spans
 _MOST_BUCKETS = 4096
 _LONGEST_PATH = 256  # in edges of middling length, up to which `tolerance` covers rounding
 
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+compiled = machine_code(error_model="numpy")
 
 
 class Edges(NamedTuple):

@@ -15,6 +15,7 @@ from strata.threads import run_parallel
 
 _PAIRS = 2**22  # scored at a time
 _SAMPLES = 2**12  # whose pairs are scored at a time
+_LARGE = 5  # a concept with this part of the samples is near every other sample anyway
 
 
 class Labels(NamedTuple):
@@ -81,9 +82,11 @@ class Request(NamedTuple):
     def size(self) -> int:
         return len(self.first) * (len(self.members) if self.second is None else 1)
 
-    @property
-    def is_whole(self) -> bool:
-        return self.second is None and len(self.first) == len(self.members)
+    def meets(self, n: int) -> bool:
+        """Whether its paths, of n samples, are found sooner from both ends: those of a whole
+        concept, but for one that is a large part of all."""
+        whole = self.second is None and len(self.first) == len(self.members)
+        return whole and _LARGE * len(self.members) < n
 
     def paths(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """sources, number of targets of each, and targets."""
@@ -152,17 +155,17 @@ def _batches(requests: Iterable[Request]) -> Iterator[list[Request]]:
 
 
 def _scores(graph: NeighborGraph, codes: np.ndarray, batch: list[Request]) -> list[np.ndarray]:
-    """The scores of each request's pairs; those of whole concepts are searched from both ends."""
+    """The scores of each request's pairs, searched for as is quicker: the values are the same."""
     from strata.convexity.meeting import score_concepts
     from strata.convexity.shortest_paths import score_paths
 
     scores: list[np.ndarray] = [np.empty(0)] * len(batch)
-    whole = [i for i, request in enumerate(batch) if request.is_whole]
+    whole = [i for i, request in enumerate(batch) if request.meets(graph.n)]
     if whole:
         concepts = [batch[i].members for i in whole]
         for i, found in zip(whole, score_concepts(graph, codes, concepts), strict=True):
             scores[i] = found.ravel()
-    others = [i for i, request in enumerate(batch) if not request.is_whole]
+    others = [i for i, request in enumerate(batch) if not request.meets(graph.n)]
     if others:
         paths = zip(*(batch[i].paths() for i in others), strict=True)
         sources, counts, targets = map(np.concatenate, paths)

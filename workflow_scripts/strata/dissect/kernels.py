@@ -6,11 +6,12 @@ Importing this module imports numba: who needs a loop imports it where it is cal
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-_fast = njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+from strata.compiled import machine_code
+
+_fast = machine_code(fastmath=True, error_model="numpy")
 # Loops that must tell NaN and infinities apart keep IEEE's rules.
-_exact = njit(cache=True, nogil=True)
+_exact = machine_code()
 
 
 @_fast
