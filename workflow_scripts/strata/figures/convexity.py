@@ -7,9 +7,12 @@ drawn, in which order.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
+import seaborn
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -28,7 +31,9 @@ _METHODS = {"before": ("before", "#000000", "-", "o")} | {
     "naive": ("naive", "#D55E00", "-", "s"),
     "glocal": ("gLocal", "#56B4E9", "-", "^"),
 }
-_FAMILY_LOOKS = (("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "^"), ("#CC79A7", "D"))
+_COLORS, _MARKERS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7"), "os^D"
+# Of families, all different: a colour that comes again has another marker.
+_FAMILY_LOOKS = [(_COLORS[i % 4], _MARKERS[(i + i // 4) % 4]) for i in range(16)]
 
 
 def _grid(
@@ -111,13 +116,10 @@ def relation(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]
     figure, panels, columns = _grid(len(pairs), row=1.8)
     for i, (ax, ((family, triplets), part)) in enumerate(zip(panels, pairs, strict=True)):
         _, _, left = axes.edges(i, len(pairs), columns)
-        for model, rows in part.groupby("model", sort=False):
-            look = styles[model]
-            filled = look.role == "pretrained"
-            ax.plot(
-                rows["convexity"], rows["accuracy"], linestyle="", marker=look.marker, ms=3.2,
-                color=look.color, mfc=look.color if filled else "none", mew=0.7,
-            )  # fmt: skip
+        looks = {name: (look.color, look.marker) for name, look in styles.items()}
+        filled = part["model"].map(lambda name: styles[name].role == "pretrained")
+        _scatter(ax, part[filled], "model", looks)
+        _scatter(ax, part[~filled], "model", looks, hollow=True)
         ax.text(
             0.03, 0.97, _correlations(table, family, triplets), transform=ax.transAxes,
             va="top", fontsize=6,
@@ -130,6 +132,25 @@ def relation(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]
     axes.legend_above(figure, _point_entries(styles), 6)
     columns = ["model", "layer", "layer_index", "relative_depth", "family", "triplets"]
     return figure, points[[*columns, "convexity", "accuracy"]].reset_index(drop=True)
+
+
+def _scatter(
+    ax: Axes,
+    points: pd.DataFrame,
+    by: str,
+    looks: Mapping[str, tuple[str, str]],
+    hollow: bool = False,
+) -> None:
+    """Accuracy against convexity; `looks` has the colour and marker of each value of `by`."""
+    seaborn.scatterplot(
+        points, x="convexity", y="accuracy", hue=by, style=by, ax=ax, s=12, linewidth=0,
+        palette={name: color for name, (color, _) in looks.items()},
+        markers={name: marker for name, (_, marker) in looks.items()}, legend=False,
+    )  # fmt: skip
+    if hollow and len(points):
+        drawn = ax.collections[-1]
+        drawn.set(edgecolor=drawn.get_facecolor(), linewidth=0.7)
+        drawn.set_facecolor("none")
 
 
 def _correlations(table: pd.DataFrame, family: str, triplets: str) -> str:
@@ -289,14 +310,11 @@ def by_concept(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFram
     models = list(dict.fromkeys(points["model"]))
     families = list(dict.fromkeys(points["family"]))
     figure, panels, columns = _grid(len(models), row=1.8)
-    looks = dict(zip(families, _FAMILY_LOOKS * 4, strict=False))
+    looks = dict(zip(families, cycle(_FAMILY_LOOKS), strict=False))
     for i, (ax, model) in enumerate(zip(panels, models, strict=True)):
         _, _, left = axes.edges(i, len(models), columns)
         mine = points[points["model"] == model]
-        for family, rows in mine.groupby("family", sort=False):
-            color, marker = looks[family]
-            ax.plot(rows["convexity"] - rows["chance"], rows["accuracy"], linestyle="",
-                    marker=marker, ms=3, color=color)  # fmt: skip
+        _scatter(ax, mine.assign(convexity=mine["convexity"] - mine["chance"]), "family", looks)
         axes.value_axis(ax, "agreement" if left else "")
         ax.set_xlabel("convexity - chance")
         ax.set_title(f"{styles[model].label}, {mine['layer'].iloc[0]}")

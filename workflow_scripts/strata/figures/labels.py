@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -48,25 +49,19 @@ def concept_heatmap(
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     highest = max(table.to_numpy().max() for table in tables)
     for ax, model, table in zip(grid, models, tables, strict=False):
-        mesh = ax.pcolormesh(
-            table.to_numpy(),
-            cmap=_SEQUENTIAL,
-            vmin=0,
-            vmax=highest,
-            edgecolors="white",
-            linewidth=0.3,
-        )
-        ax.invert_yaxis()
-        ax.set_yticks(np.arange(len(table)) + 0.5, table.index, fontsize=6)
         step = 1 if len(table.columns) <= 8 else -(-(len(table.columns) - 1) // 6)
-        ax.set_xticks(np.arange(len(table.columns))[::step] + 0.5, table.columns[::step])
-        ax.tick_params(length=0)
+        seaborn.heatmap(
+            table, ax=ax, cmap=_SEQUENTIAL, vmin=0, vmax=highest, cbar=False,
+            linewidths=0.3, linecolor="white", xticklabels=step, yticklabels=True,
+        )  # fmt: skip
+        ax.tick_params(length=0, rotation=0)
+        ax.tick_params(axis="y", labelsize=6)
         ax.grid(False)
-        ax.set(title=model.label, xlabel="layer")
-        ax.spines[:].set_visible(False)
+        ax.set(title=model.label, xlabel="layer", ylabel="")
     for ax in grid[len(models) :]:
         ax.remove()
-    bar = figure.colorbar(mesh, ax=list(grid[: len(models)]), shrink=0.6, aspect=25, pad=0.01)
+    cells, shown = grid[0].collections[0], list(grid[: len(models)])
+    bar = figure.colorbar(cells, ax=shown, shrink=0.6, aspect=25, pad=0.01)
     bar.ax.yaxis.set_major_formatter("{x:.0%}")
     bar.set_label("share of neurons above the median score", fontsize=6)
     bar.outline.set_visible(False)
@@ -101,7 +96,15 @@ def score_histograms(
         bottom, _, left = axes.edges(i, len(layers), columns)
         scores = rows.loc[rows["layer_number"] == layers[i], "value"].to_numpy()
         height, _ = np.histogram(scores, edges)
-        ax.stairs(height, edges, fill=True, color=style.REST_COLOR)
+        seaborn.histplot(
+            x=scores,
+            bins=edges,
+            ax=ax,
+            element="step",
+            color=style.REST_COLOR,
+            alpha=1,
+            linewidth=0,
+        )
         ax.axvline(np.median(scores), color=model.color)
         ax.axvline(scores.mean(), color=model.color, linestyle=(0, (2, 1.5)))
         ax.set_title(axes.layer_name(layers[i]), pad=2)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -290,16 +291,20 @@ def layer_similarity(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.Da
         for j, model in enumerate(models):
             ax = grid[i * len(models) + j]
             mine = rows[(rows["model"] == model) & (rows["metric"] == metric)]
-            matrix = mine.pivot(index="layer_index", columns="other", values="value").to_numpy()
-            image = ax.imshow(matrix, cmap="viridis", vmin=0, vmax=top, origin="lower")
-            places = range(0, len(matrix), 2)
-            names = ["in" if place == 0 else str(place) for place in places]
-            ax.set_xticks(places, names)
-            ax.set_yticks(places, names if j == 0 else [""] * len(names))
+            matrix = mine.pivot(index="layer_index", columns="other", values="value")
+            names = ["in", *map(str, range(1, len(matrix)))]
+            matrix = matrix.set_axis(names, axis=0).set_axis(names, axis=1)
+            seaborn.heatmap(
+                matrix, ax=ax, cmap="viridis", vmin=0, vmax=top, cbar=False, square=True,
+                xticklabels=2, yticklabels=2,
+            )  # fmt: skip
+            ax.invert_yaxis()
+            ax.tick_params(rotation=0, labelleft=j == 0)
             ax.grid(False)
             ax.set_title(f"{styles[model].label}\n{metrics[metric]}")
-            ax.set_xlabel("after layer")
-        bar = figure.colorbar(image, ax=list(grid[i * len(models) : (i + 1) * len(models)]))
+            ax.set(xlabel="after layer", ylabel="")
+        own = list(grid[i * len(models) : (i + 1) * len(models)])
+        bar = figure.colorbar(own[-1].collections[0], ax=own)
         bar.ax.tick_params(labelsize=6)
         bar.outline.set_visible(False)
     columns = ["model", "metric", "layer", "layer_index", "other", "value", "n"]
