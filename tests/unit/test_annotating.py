@@ -178,7 +178,7 @@ def test_labels_on_halves_are_those_of_the_halves_alone():
     layer = DRAW.normal(size=(200, 10)).astype(np.float32)
     halves = DRAW.random((2, 200)) < 0.5
     found = annotation_halves(lambda: [("l", layer)], VALUES, NAMES, halves)
-    assert len(found) == 2 * 2 * 10
+    assert found.index.tolist() == list(range(2 * 2 * 10))
     own = found[(found["split"] == 1) & (found["half"] == 1)].set_index("unit")["concept"]
     rows = ~halves[1]
     alone = label_by_annotation(

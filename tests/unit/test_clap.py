@@ -80,6 +80,15 @@ def test_words_are_read_by_the_same_model(tmp_path):
     assert np.isfinite(found).all()
 
 
+def test_words_in_batches_are_as_in_one(tmp_path, monkeypatch):
+    save_clap(tmp_path / "clap")
+    concepts = ["a dog", "rain", "x" * 99, "a bird", "thunder"]
+    whole = text_embeddings(tmp_path / "clap", concepts, device="cpu")
+    monkeypatch.setattr("strata.dissect.clip._TEXTS_PER_BATCH", 2)
+    batches = text_embeddings(tmp_path / "clap", concepts, device="cpu")
+    np.testing.assert_allclose(batches, whole, atol=1e-5)
+
+
 def test_what_cannot_label_is_told_in_one_line(tones, tmp_path):
     save_clap(tmp_path / "clap")
     world = {"name": "world", "modality": "image", "root": "."}

@@ -326,7 +326,7 @@ def test_seeds_with_the_same_layers_are_counted(cuts):
     assert not (table["model"] == "all").any()  # of one model there is nothing to pool
 
 
-def over_models(cuts, apart_of):
+def over_models(cuts, apart_of, speakers_of=()):
     """The comparison of three models, the cut of which is right oftener."""
     gains = {"a": 0.05, "b": 0.1, "c": 0.3}
     answers, trained = [], []
@@ -336,7 +336,8 @@ def over_models(cuts, apart_of):
         def right(kept, seed, gain=gain, draw=draw):
             return draw.random(N) < 0.4 + gain * (kept == (0, 1, 2))
 
-        answers.append(answers_table(cuts, right, apart=apart_of[name]).assign(model=name))
+        people = {"apart": apart_of[name], "speakers": dict(speakers_of).get(name, 8)}
+        answers.append(answers_table(cuts, right, **people).assign(model=name))
         table = trained_table(cuts, lambda kept, seed, split: 0.5)
         trained.append(table.assign(model=name))
     all_cuts = pd.concat([cuts.assign(model=name) for name in gains])
@@ -351,7 +352,13 @@ def test_over_models_that_answer_the_same_samples_there_is_an_interval(cuts):
     assert row["value"] == pytest.approx(single["value"].mean())
     assert row["low"] < row["value"] < row["high"] and row["p_value"] <= row["p_adjusted"]
     assert row["about"] == "speakers and seeds, of these models and tasks"
-    mixed = over_models(cuts, {"a": "speaker", "b": "speaker", "c": None})
+
+
+@pytest.mark.parametrize(
+    ("apart", "speakers"), [(None, 8), ("speaker", 10)], ids=["by nothing", "other speakers"]
+)
+def test_over_models_that_answer_other_samples_there_is_none(cuts, apart, speakers):
+    mixed = over_models(cuts, {"a": "speaker", "b": "speaker", "c": apart}, {"c": speakers})
     row = mixed[(mixed["model"] == "all") & (mixed["concept"] == "every_second")].iloc[0]
     assert np.isnan(row[["low", "high", "p_value", "p_adjusted"]].astype(float)).all()
 

@@ -104,9 +104,11 @@ def test_cosines_equal_their_dense_formulas(case):
 
     plain = similarity_scores(*case, similarity="cosine")
     np.testing.assert_allclose(plain, cosine(activations, similar), atol=1e-5)
-    centred = [(x - x.mean(axis=0)) ** 3 for x in (activations, similar)]
+    centred = [x - x.mean(axis=0) for x in (activations, similar)]
+    correlated = similarity_scores(*case, similarity="cosine", parameters={"centred": True})
+    np.testing.assert_allclose(correlated, cosine(*centred), atol=1e-5)
     cubed = similarity_scores(*case, similarity="cosine_cubed")
-    np.testing.assert_allclose(cubed, cosine(*centred), atol=1e-5)
+    np.testing.assert_allclose(cubed, cosine(*(x**3 for x in centred)), atol=1e-5)
 
 
 def test_a_planted_neuron_is_significant_and_noise_is_not(case):

@@ -7,7 +7,7 @@ import pytest
 from strata import StrataError
 from strata.concepts.measures import count_measures, share_measures
 from strata.concepts.quadrants import quadrants
-from strata.concepts.truth import score_truth
+from strata.concepts.truth import factor_auc, score_truth
 from strata.dissect import (
     SIMILARITIES,
     dissect_model,
@@ -176,3 +176,17 @@ def test_planted_truth_speaks_about_pictures_too(similarity):
     alone, _ = score_truth(labels, layers()(), MANIFEST, VOCABULARY, bootstrap=20)
     assert set(alone["about"]) == {"neurons"}
     np.testing.assert_array_equal(alone["value"], table["value"])
+
+
+def test_deviates_of_truth_are_of_neurons_and_pictures_that_have_nothing_in_common():
+    labels, (found, halves) = labelled(), halved()
+    table, _ = score_truth(labels, layers()(), MANIFEST, VOCABULARY, found, halves, bootstrap=20)
+    row = table[(table["layer"] == "a") & (table["metric"] == "mean_best_auc")].iloc[0]
+    values = [
+        [
+            factor_auc(LAYER[rows][:, side["unit"]], SHOWN[rows]).max(axis=1).mean()
+            for side, rows in zip(sides, (half, ~half), strict=True)
+        ]
+        for sides, half in zip(quadrants(found[found["layer"] == "a"], 0), halves, strict=True)
+    ]
+    np.testing.assert_allclose(row["deviates"], np.diff(values)[:, 0] / -2)

@@ -72,6 +72,15 @@ def test_the_radii_change_nothing(monkeypatch, share):
     check(features, np.arange(400) % 5, 6)
 
 
+def test_of_equal_paths_that_meet_inside_an_edge_each_direction_takes_its_own(monkeypatch):
+    ring = [(0, 0, 0), (1, 1, 1), (1, 0, 0), (0, 0, 1), (0, 1, 1), (1, 1, 0)]
+    features, codes = np.array(ring, dtype=float), np.array([0, 0, 0, 1, 1, 1], dtype=np.int32)
+    monkeypatch.setattr(meeting, "best_radii", lambda *graph: (1.5, 0.5))
+    check(features, codes, 2)
+    (found,) = score_concepts(neighbor_graph(features, 2), codes, [np.arange(3, dtype=np.int32)])
+    assert (found[0, 1], found[1, 0]) == (0, 0.5)
+
+
 def test_a_concept_in_blocks_is_as_one(monkeypatch):
     features = np.random.default_rng(2).normal(size=(300, 4))
     labels = np.arange(300) % 2

@@ -329,6 +329,13 @@ def test_a_model_that_does_not_tell_its_rate_is_named(tmp_path):
         load_encoder(folder, device="cpu")
 
 
+def test_a_model_of_waves_with_a_preprocessor_of_spectrograms_is_named(tmp_path):
+    folder = speech_model(tmp_path / "m", "hubert")
+    transformers.WhisperFeatureExtractor().save_pretrained(folder)
+    with pytest.raises(StrataError, match="is for a WhisperFeatureExtractor, the model takes"):
+        load_encoder(folder, device="cpu")
+
+
 def test_a_clip_shorter_than_one_frame_is_refused_and_one_of_a_frame_is_not(tmp_path):
     module = transformers.AutoModel.from_pretrained(speech_model(tmp_path, "wav2vec2"))
     field = frame_geometry(module.config)[1]

@@ -1,5 +1,7 @@
 """Splits that do not leak, trainings that can be killed, and cuts that are fine-tuned."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,6 +27,7 @@ from strata.models.training.tuning import (
 )
 from strata.pruning.convexity import task_convexity
 from strata.pruning.costs import cost_measures, timing_measures
+from strata.pruning.price import Seconds
 from strata.pruning.surgery import n_layers
 from strata.pruning.tuning import finetune_cuts
 
@@ -407,3 +410,15 @@ def test_prices_of_every_depth(model, spoken):
     options = {"repeats": 3, "warmup": 1, "threads": 1, "steps": 2, "log": lambda line: None}
     seconds = timing_measures(model, spoken, task_of(spoken), TRAINING, **options)
     assert set(seconds["metric"]) == {"latency", "epoch_seconds"} and (seconds["value"] > 0).all()
+
+
+def test_an_epoch_takes_the_time_of_its_whole_batches_or_of_one(model, spoken, monkeypatch):
+    monkeypatch.setattr("strata.pruning.price.seconds_of", lambda *a, **k: Seconds(0.5, 0.25, 2.0))
+    task = task_of(spoken)
+    options = {"repeats": 1, "warmup": 0, "threads": 1, "steps": 1, "log": lambda line: None}
+    n = len(task.rows["train"])
+    for batch_size, steps in ((n // 3 - 1, 3), (2 * n, 1)):
+        training = replace(TRAINING, batch_size=batch_size)
+        table = timing_measures(model, spoken, task, training, **options)
+        epochs = table.loc[table["metric"] == "epoch_seconds", ["value", "low", "high"]]
+        assert len(epochs) == 3 and (epochs == [0.5 * steps, 0.25 * steps, 2.0 * steps]).all(None)
