@@ -190,3 +190,10 @@ def test_deviates_of_truth_are_of_neurons_and_pictures_that_have_nothing_in_comm
         for sides, half in zip(quadrants(found[found["layer"] == "a"], 0), halves, strict=True)
     ]
     np.testing.assert_allclose(row["deviates"], np.diff(values)[:, 0] / -2)
+
+
+def test_labels_on_halves_of_other_splits_are_refused():
+    labels, (found, halves) = labelled(), halved()
+    fewer = found[found["split"] != 1]
+    with pytest.raises(StrataError, match=r"are of the splits 0, 2.*halves of \d+ splits"):
+        score_truth(labels, layers()(), MANIFEST, VOCABULARY, fewer, halves, bootstrap=20)

@@ -220,7 +220,12 @@ def _truth_deviates(
     seed: int,
 ) -> dict[str, np.ndarray]:
     """Deviates (splits,) of one layer's summaries, by metric; NaN where a half has no neuron."""
-    values = []
+    values, given = [], half_labels["split"].unique()
+    if sorted(given) != [*range(len(halves))]:
+        raise StrataError(
+            f"labels on halves are of the splits {', '.join(map(str, sorted(given)))}, but there are "
+            f"halves of {len(halves)} splits, numbered from 0"
+        )
     for (first, second), half in zip(quadrants(half_labels, seed), halves, strict=False):
         pair = []
         for labels, rows in ((first, half), (second, ~half)):

@@ -77,8 +77,8 @@ def timing_measures(
     interval of the median.
 
     Metrics: latency (a forward pass of one sample, over `repeats`) and epoch_seconds (an epoch of
-    training as transformers alone would do it: `steps` steps of a batch are timed, the front end's
-    forward pass included, and multiplied). Sounds have the median length of the first.
+    whole batches, each step as transformers alone would do it: `steps` of them are timed, the front
+    end's forward pass included, and multiplied). Sounds have the median length of the first.
     """
     from strata.models.inference import pick_device
     from strata.pruning.price import cost, seconds_of, training_step

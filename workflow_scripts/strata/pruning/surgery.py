@@ -116,7 +116,6 @@ def _hand_over_bias(old: nn.Module, new: nn.Module) -> None:
     before, after = getattr(old, "attention", None), getattr(new, "attention", None)
     if before is not after and hasattr(before, "rel_attn_embed"):
         after.rel_attn_embed = before.rel_attn_embed
-        after.has_relative_position_bias = True
 
 
 def _keep_weights(model: nn.Module, chosen: Sequence[int]) -> None:
