@@ -101,6 +101,27 @@
     told.errors = told.errors.filter((one) => !one.includes("none.js"));
   }
 
+  async function late_layers() {
+    await until(() => all("caption").length);
+    const models = [...control("Model").options].map((one) => one.value);
+    const shown = () => all("td").map((one) => one.textContent).join();
+    const first = shown();
+    const append = document.head.append.bind(document.head);
+    document.head.append = (script) => setTimeout(() => append(script), 300);
+    await change("Model", models[1]);
+    told.meanwhile = all("td").length;
+    await change("Model", models[0]);
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    told.same = control("Model").value === models[0] && shown() === first;
+    document.head.append = (script) => { script.src = "none.js"; append(script); };
+    await change("Model", models[2]);
+    await until(() => text("[role=alert]")?.includes("cannot be read"));
+    told.left = all("td").length;
+    await change("Model", models[0]);
+    told.back = shown() === first;
+    told.errors = told.errors.filter((one) => !one.includes("none.js"));
+  }
+
   async function layers() {
     await until(() => all("caption").length);
     told.captions = all("caption").map((one) => one.textContent);
@@ -112,7 +133,7 @@
   }
 
   try {
-    const steps = { neurons, layers, late, link: async () => {
+    const steps = { neurons, layers, late, late_layers, link: async () => {
       await until(() => document.querySelector("dialog[open]"));
       told.opened = text("dialog[open] h2");
     } };

@@ -83,6 +83,12 @@ def test_a_model_that_comes_late_or_never_is_not_shown_as_another(use):
     assert told["errors"] == [] and told["same"] and told["left"] == 0
 
 
+def test_layers_that_come_late_or_never_are_not_shown_as_another_model_s(use):
+    told = use("late_layers", "study=tinyconvexity")
+    assert told["errors"] == [] and told["meanwhile"] == told["left"] == 0
+    assert told["same"] and told["back"]
+
+
 def test_an_address_of_what_is_not_there_opens_the_first(use):
     told = use("neurons", "study=elsewhere&a=none&n=a99999&cat=none")
     assert told["errors"] == [] and told["title"].startswith("A study in little")

@@ -12,6 +12,7 @@ const strata = (() => {
     if (resolve) resolve(value);
   }
 
+  const known = (name) => values.has(name);
   const loading = new Map();
   function load(name, file) {
     if (values.has(name)) return Promise.resolve(values.get(name));
@@ -80,5 +81,5 @@ const strata = (() => {
   const layerName = ([, block]) => (block === 0 ? "input" : `block ${block}`);
   const plain = (text) => text.replace(/_/g, " ").replace("=", ": ");
 
-  return { take, load, read, write, element, labelled, select, replace, number, layerName, plain };
+  return { take, known, load, read, write, element, labelled, select, replace, number, layerName, plain };
 })();

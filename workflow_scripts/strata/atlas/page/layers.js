@@ -3,18 +3,28 @@
 
 strata.layers = async (main, name, study, state, changed, alive) => {
   const own = ++strata.layers.turn;
-  const { element, labelled, select, replace, load, number, layerName, plain } = strata;
+  const { element, labelled, select, replace, known, load, number, layerName, plain } = strata;
   const samples = strata.samples(name, study.samples);
   const models = new Map(study.models);
   if (!models.has(state.a)) state.a = study.models[0][0];
-  const data = await load(`${name}/${state.a}`, `${name}/model-${encodeURIComponent(state.a)}.js`);
-  if (!alive() || own !== strata.layers.turn) return;
   const again = () => {
     changed(state);
-    strata.layers(main, name, study, state, changed, alive).catch((error) => {
-      if (alive()) main.replaceChildren(element("p", { role: "alert" }, String(error.message)));
-    });
+    strata.layers(main, name, study, state, changed, alive);
   };
+  const choice = () => element("form", { className: "controls" },
+    labelled("Model", select(study.models, state.a, (value) => { state.a = value; again(); })));
+  const current = () => alive() && own === strata.layers.turn;
+  const file = `${name}/${state.a}`;
+  // Under the name of a model that is still to come stand no numbers of the one before.
+  if (!known(file)) replace(main, choice(), element("p", { role: "status" }, "Loading"));
+  let data;
+  try {
+    data = await load(file, `${name}/model-${encodeURIComponent(state.a)}.js`);
+  } catch (error) {
+    if (current()) replace(main, choice(), element("p", { role: "alert" }, String(error.message)));
+    return;
+  }
+  if (!current()) return;
   const families = Object.keys(data.families || {});
   if (!families.includes(state.family)) state.family = families[0] || "";
   const heads = () => data.layers.map((layer) => element("th", { scope: "col", title: layer[0] }, layerName(layer)));
@@ -99,7 +109,7 @@ strata.layers = async (main, name, study, state, changed, alive) => {
 
   changed(state);
   replace(main,
-    element("form", { className: "controls" }, labelled("Model", select(study.models, state.a, (value) => { state.a = value; again(); }))),
+    choice(),
     ...(families.length ? [element("section", {}, element("h2", {}, "Layers"), averages()), concepts()] : []),
     ...(data.judgements ? [judgements()] : []),
     ...(data.cuts ? [cuts()] : []),

@@ -2,7 +2,7 @@
 "use strict";
 
 (async () => {
-  const { element, load, read, write } = strata;
+  const { element, known: loaded, load, read, write } = strata;
   const main = document.getElementById("main");
   const studies = await load("", "studies.js");
   const known = new Map(studies);
@@ -22,6 +22,7 @@
       else link.removeAttribute("aria-current");
     }
     document.title = `${known.get(state.study)} – Strata atlas`;
+    if (!loaded(state.study)) main.replaceChildren(element("p", { role: "status" }, "Loading"));
     try {
       const study = await load(state.study, `${state.study}/study.js`);
       const view = study.words ? strata.neurons : strata.layers;
