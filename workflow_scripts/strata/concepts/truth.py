@@ -222,9 +222,10 @@ def _truth_deviates(
     """Deviates (splits,) of one layer's summaries, by metric; NaN where a half has no neuron."""
     values, given = [], half_labels["split"].unique()
     if sorted(given) != [*range(len(halves))]:
+        named = ", ".join(map(str, sorted(given)))
         raise StrataError(
-            f"labels on halves are of the splits {', '.join(map(str, sorted(given)))}, but there are "
-            f"halves of {len(halves)} splits, numbered from 0"
+            f"labels on halves are of the splits {named}, but there are halves of {len(halves)} "
+            "splits, numbered from 0"
         )
     for (first, second), half in zip(quadrants(half_labels, seed), halves, strict=False):
         pair = []
