@@ -6,7 +6,7 @@ PYTHONHASHSEED ?= 0
 export PATH := $(if $(filter /%,$(VENV)),,$(CURDIR)/)$(VENV)/bin:$(PATH)
 export PYTHONHASHSEED
 
-.PHONY: paper figures notebooks report real venv test test-unit mutants torture lint bench unlock verify clean help
+.PHONY: paper figures notebooks report real venv test test-unit coverage mutants torture lint bench unlock verify clean help
 .NOTPARALLEL:
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make real     DINOv2-small and Whisper tiny.en on photographs and recordings"
 	@echo "make mutants  small faults in the science, one at a time: do the unit tests notice?"
 	@echo "make torture  killed 50 times, a full disk, other cores: the same bytes (hours)"
+	@echo "make coverage  lines and branches of the library that the unit tests reach"
 	@echo "make test | test-unit | lint | bench | venv | unlock | verify | clean"
 
 paper figures notebooks: welcome $(READY)
@@ -35,6 +36,9 @@ test: $(READY) tex chromium lint
 
 test-unit: $(READY) lint
 	OMP_NUM_THREADS=1 pytest --numprocesses auto tests/unit
+
+coverage: $(READY)
+	OMP_NUM_THREADS=1 pytest --numprocesses auto --cov --cov-fail-under=95 tests/unit
 
 # An hour or more; goes on where it ended. Part of it: python tests/mutants.py --only convexity/
 mutants: $(READY)
