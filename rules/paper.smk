@@ -35,6 +35,7 @@ rule write_numbers:
         studies={name: config["studies"][name] for name in config["run"]},
         models=config["models"],
         concept_sets=config["concept_sets"],
+        papers_claims=papers_claims(),
         seed=config["seed"],
         versions=locked(Path(workflow.basedir) / "requirements.txt"),
         written=[Path(path).stem for path in PAPER_SOURCES],

@@ -1,6 +1,15 @@
 """Input functions and parameters of the rules in `rules/claims.smk`."""
 
 
+PAPERS_CLAIMS = "resources/claims.yaml"
+
+
+def papers_claims():
+    """Names of the claims that are the papers', not the user's own."""
+    claims = read_claims(config["claims"])
+    return [claim.name for claim in claims if str(claim.file) == PAPERS_CLAIMS]
+
+
 def tables_by_claim(wildcards):
     """Tables that decide a claim in a study: {"claim/study": files}."""
     found = {}

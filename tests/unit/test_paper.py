@@ -16,6 +16,7 @@ from strata.figures.catalogue import FIGURES, caption, counted, figure_names, mo
 from strata.figures.catalogue import measures as taken
 from strata.figures.models import FAMILY_COLORS, SPEECH_COLORS, describe_models
 from strata.figures.style import CATEGORY_COLORS, category_colors, new_figure, save
+from strata.paper.claims import claim_values
 from strata.paper.concepts import method_values
 from strata.paper.convexity import convexity_values
 from strata.paper.facts import figure_facts
@@ -316,3 +317,17 @@ def test_a_name_with_a_dot_is_kept(tmp_path):
         "a.b.svg",
         "a.b.csv",
     ]
+
+
+def test_the_papers_claims_are_counted_without_a_user_s_own():
+    given = [("a", "x", "supported"), ("a", "y", "refuted"), ("b", None, "not tested")]
+    verdicts = pd.DataFrame([*given, ("mine", "x", "supported")])
+    verdicts.columns = ["claim", "study", "verdict"]
+    assert claim_values(verdicts, ["a", "b"]) == {
+        "ClaimsAll": 2,
+        "ClaimsVerdicts": 2,
+        "ClaimsSupported": 1,
+        "ClaimsRefuted": 1,
+        "ClaimsUndecided": 0,
+        "ClaimsNotTested": 1,
+    }

@@ -43,7 +43,7 @@ with job(snakemake):
     values["StrataSeed"] = params.seed
     values |= paper.version_values(params.versions)
     verdicts = pd.read_csv(snakemake.input.verdicts)
-    values |= paper.claim_values(verdicts)
+    values |= paper.claim_values(verdicts, params.papers_claims)
     tables.append(f"\\newcommand{{\\TableClaims}}{{{paper.claims_table(verdicts)}}}\n")
     own = [study["title"] for name, study in params.studies.items() if name not in params.written]
     if own:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pandas as pd
 
 from strata.paper.latex import Verbatim, escape, macro_name, table_of
@@ -9,9 +11,12 @@ from strata.paper.latex import Verbatim, escape, macro_name, table_of
 _VERDICTS = ("supported", "refuted", "undecided", "not tested")
 
 
-def claim_values(verdicts: pd.DataFrame) -> dict[str, object]:
-    """Macros: how many verdicts there are of each kind, and of how many claims."""
+def claim_values(verdicts: pd.DataFrame, papers: Collection[str]) -> dict[str, object]:
+    """Macros about the `papers`' own claims, by name: how many, and their verdicts, one for each
+    study that decides a claim, of each kind. A user's own claims are in the table alone."""
+    verdicts = verdicts[verdicts["claim"].isin(papers)]
     values: dict[str, object] = {"ClaimsAll": verdicts["claim"].nunique()}
+    values["ClaimsVerdicts"] = int((verdicts["verdict"] != "not tested").sum())
     for verdict in _VERDICTS:
         values[macro_name("claims", verdict)] = int((verdicts["verdict"] == verdict).sum())
     return values
