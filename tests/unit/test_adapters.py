@@ -32,6 +32,7 @@ def adapter(request, pictures, tmp_path_factory):  # noqa: F811
         small = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
         config = transformers.Dinov2Config(**small, image_size=16, patch_size=8)
         source = saved(transformers.Dinov2Model(config), folder / "dinov2")
+    (source / "card.json").write_text('{"licence": "MIT"}')
     card = probe(source, pictures, folder / "tuned", adapter_rank=2, recipe={"target": "kind"})
     return folder, source, card
 
@@ -39,7 +40,8 @@ def adapter(request, pictures, tmp_path_factory):  # noqa: F811
 def test_only_a_correction_of_low_rank_is_added_to_the_matrices(adapter):
     folder, source, card = adapter
     assert card["objective"] == "fine-tuned, adapters of rank 2"
-    assert card["recipe"] == {"target": "kind"}
+    assert card["recipe"] == {"target": "kind"} and card["training"]["precision"] == "float32"
+    assert card["licence"] == "MIT"
     before, after = (load_file(f / "model.safetensors") for f in (source, folder / "tuned"))
     prefix = source.name + "."
     changed = 0

@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from strata.data.manifest import Dataset
 from strata.data.splits import Task, task_rows
 from strata.errors import StrataError
-from strata.models.cards import write_card
+from strata.models.cards import read_model_json, write_card
 from strata.models.inference import pick_device
 from strata.models.layers import encoder_of, find_layers
 from strata.models.locked import checksum
@@ -90,7 +90,10 @@ def finetune(
     trained = train_classifier(model, inputs, rows, targets, training, seed, around=around, log=log)
     log(f"accuracy on the test split {trained.accuracy['test']:.3f}")
     objective = _objective(frozen, interpolate, adapter_rank)
-    card = _told(dataset, rows, trained) | {"objective": objective, "base": source.name}
+    card = _told(dataset, rows, trained, training.precision) | {
+        "objective": objective,
+        "base": source.name,
+    }
     card |= {"target": target, "classes": classes} | ({"recipe": dict(recipe)} if recipe else {})
     if adapter is not None:
         card[BASE] = checksum(source)
@@ -110,13 +113,14 @@ def _interpolating(model, name: str, inputs: Inputs, train: np.ndarray) -> Calla
     return lambda wanted, draw: interpolated(layers, wanted, draw)
 
 
-def _told(dataset: Dataset, rows: Mapping, trained: Trained) -> dict:
+def _told(dataset: Dataset, rows: Mapping, trained: Trained, precision: str) -> dict:
     """What a card says of the data and the training."""
     samples = {"image": "pictures", "audio": "sounds"}[dataset.modality]
     return {
         "dataset": dataset.info["name"],
         "scores": {"test_accuracy": round(trained.accuracy["test"], 4)},
-        "training": asdict(trained.schedule) | {samples: len(rows["train"])},
+        "training": asdict(trained.schedule)
+        | {samples: len(rows["train"]), "precision": precision},
         "held_out": {samples: len(rows["test"])},
     }
 
@@ -149,6 +153,9 @@ def _save(model, source: Path, directory: Path, told: dict) -> dict:
         "architecture": type(model).__name__,
         "parameters": sum(p.numel() for p in model.parameters()),
     }
+    if (source / "card.json").is_file():  # what is made of weights is under their licence
+        licence = read_model_json(source / "card.json").get("licence")
+        card |= {"licence": licence} if licence else {}
     directory.mkdir(parents=True, exist_ok=True)
     model.cpu().save_pretrained(directory)
     shutil.copyfile(source / "preprocessor_config.json", directory / "preprocessor_config.json")
