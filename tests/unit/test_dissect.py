@@ -19,6 +19,7 @@ from strata.dissect import (
     softmax_temperatures,
     top_images,
 )
+from strata.dissect.mutual_information import log_sum_exp, odds_against_others
 
 IMAGES, CONCEPTS, NEURONS, TOP = 300, 40, 12, 25
 
@@ -45,6 +46,18 @@ def dense_soft_wpmi(activations, images, texts, top_k, a=10.0, lam=1.0):
         best = np.argsort(-column, kind="stable")[:top_k]
         sums[neuron] = np.log(1 + p[:, None] * (softmax[best] - 1) + 1e-7).sum(axis=0)
     return sums - lam * np.log(np.exp(sums).mean(axis=0))
+
+
+def test_of_many_neurons_each_is_weighed_against_all_others():
+    """More than are worked on at a time."""
+    draw = np.random.default_rng(0)
+    table = draw.normal(size=(150, 3)).astype(np.float32)
+    sums = np.log(np.exp(table.astype(float)).sum(axis=0))
+    np.testing.assert_allclose(log_sum_exp(table), sums, rtol=1e-5)
+    others = [np.log(np.exp(np.delete(table, j, axis=0)).sum(axis=0)) for j in range(len(table))]
+    odds = table.copy()
+    odds_against_others(odds, log_sum_exp(table))
+    np.testing.assert_allclose(odds, table - np.array(others), atol=1e-4)
 
 
 @pytest.mark.parametrize("memory_mb", [0.05, 1, 256])
