@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from strata import StrataError
+from strata.activations.cache import ActivationCache, merge_shards
 from strata.alignment.accuracy import Answers
 from strata.alignment.categories import category_measures
 from strata.alignment.judgements import Judgements
@@ -22,7 +23,7 @@ from strata.convexity.graphs import _rounded_mean
 from strata.convexity.measures import convexity_measures
 from strata.data.answers import TASKS
 from strata.data.triplets import _from_table
-from strata.dissect import SoftWpmi
+from strata.dissect import SoftWpmi, similarity_scores
 from strata.dissect.annotated import Annotated, listed_annotations
 from strata.dissect.annotation_ranks import tie_factors
 from strata.pruning.convexity import _rows_of
@@ -109,11 +110,37 @@ def test_released_labels_have_no_seed_of_their_own_and_a_missing_file_is_named(t
         read_released_labels(tmp_path / "none.csv")
 
 
-@pytest.mark.parametrize("way", [PLANTED, ANNOTATION])
+@pytest.mark.parametrize("way", [PLANTED, ANNOTATION, "cosine"])
 def test_numbers_of_concepts_have_intervals_where_neurons_are_drawn(way):
     labels = np.random.default_rng(1).choice(list("abcdefgh"), 30)
     [row] = _count(pd.DataFrame({"label": labels}), way, 200, 0)
     assert row["value"] == len(set(labels)) and row["low"] <= row["value"] <= row["high"]
+
+
+def test_two_pictures_at_the_border_share_its_place():
+    draw = np.random.default_rng(0)
+    images, texts = (
+        x / np.linalg.norm(x, axis=1, keepdims=True) for x in draw.normal(size=(2, 6, 4))
+    )
+    logits = 10 * images @ texts.T
+    softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    p = 0.998 - np.arange(3) / 3 * (0.998 - 0.97)
+    terms = [np.log(1 + p[min(k, 2)] * (softmax[k] - 1) + 1e-7) for k in range(4)]
+    wanted = terms[0] + terms[1] + (terms[2] + terms[3]) / 2
+    column = np.array([[5], [4], [3], [3], [1], [0]], dtype=np.float32)
+    options = {"top_k": 3, "parameters": {"lam": 0.0}}
+    scores = similarity_scores(np.repeat(column, 2, axis=1), images, texts, **options)
+    np.testing.assert_allclose(scores[0], wanted, rtol=1e-4)
+
+
+def test_shards_of_two_ways_of_pooling_are_not_joined(tmp_path):
+    for name, pooling in (("first", "mean"), ("second", "class token")):
+        with ActivationCache.create(
+            tmp_path / name, 2, {"layers": ["a"], "pooling": pooling}
+        ) as writer:
+            writer.append([np.ones((2, 3))])
+    with pytest.raises(StrataError, match="second: pooling differs from the first shard's"):
+        merge_shards([tmp_path / "first", tmp_path / "second"], tmp_path / "whole")
 
 
 def test_shares_of_ties_by_hand():
