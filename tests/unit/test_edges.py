@@ -23,9 +23,10 @@ from strata.convexity.graphs import _rounded_mean
 from strata.convexity.measures import convexity_measures
 from strata.data.answers import TASKS
 from strata.data.triplets import _from_table
-from strata.dissect import SoftWpmi, similarity_scores
+from strata.dissect import SoftWpmi, label_neurons, similarity_scores
 from strata.dissect.annotated import Annotated, listed_annotations
 from strata.dissect.annotation_ranks import tie_factors
+from strata.dissect.ties import Ties, null_levels
 from strata.pruning.convexity import _rows_of
 from strata.pruning.similarity import LayerSimilarities, similarity_measures
 
@@ -131,6 +132,23 @@ def test_two_pictures_at_the_border_share_its_place():
     options = {"top_k": 3, "parameters": {"lam": 0.0}}
     scores = similarity_scores(np.repeat(column, 2, axis=1), images, texts, **options)
     np.testing.assert_allclose(scores[0], wanted, rtol=1e-4)
+
+
+def test_a_neuron_whose_first_pictures_are_alike_has_no_order_to_go_by():
+    draw = np.random.default_rng(0)
+    images, texts = draw.normal(size=(2, 6, 4))
+    columns = np.array([[1, 1, 1, 0, 0, 0], [5, 4, 3, 2, 1, 0]], dtype=np.float32).T
+    labels = label_neurons(columns, images, texts, list("abcdef"), "rank_reorder", top_k=3)
+    assert labels["constant"].tolist() == [True, False]
+
+
+def test_nulls_are_drawn_for_a_few_numbers_of_first_pictures():
+    """1, 2, 3, 4, 6, 8, 12, ...: the next that is no less than a neuron's."""
+    first = np.array([1, 3, 5, 6, 9, 19])
+    none = np.zeros(0, dtype=int)
+    ties = Ties(np.arange(6), first, np.ones(6), np.ones(6, dtype=bool), none, none)
+    assert null_levels([ties], 20) == [1, 3, 6, 12]
+    assert null_levels([ties._replace(others=np.zeros(6, dtype=bool))], 20) == []
 
 
 def test_shards_of_two_ways_of_pooling_are_not_joined(tmp_path):
