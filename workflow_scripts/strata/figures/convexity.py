@@ -36,11 +36,16 @@ _COLORS, _MARKERS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7"), "os^D"
 _FAMILY_LOOKS = [(_COLORS[i % 4], _MARKERS[(i + i // 4) % 4]) for i in range(16)]
 
 
+def _few_rows(n: int) -> int:
+    """Columns of n panels: four, or five where that saves a row."""
+    return 5 if -(-n // 5) < -(-n // 4) else min(n, 4)
+
+
 def _grid(
     n: int, columns: int | None = None, row: float = 1.5, sharey: bool | str = True
 ) -> tuple[Figure, list, int]:
     """A figure of n panels; `row` is a row's height in inches."""
-    columns = columns or min(n, 4)
+    columns = columns or _few_rows(n)
     rows = -(-n // columns)
     wide = style.DOUBLE if columns > 1 else style.SINGLE
     figure = style.new_figure(wide, 0.6 + row * rows if columns > 1 else 2.5)
@@ -61,7 +66,7 @@ def _panels_by_family(
     rows: pd.DataFrame, references: pd.DataFrame, styles: Styles, ylabel: str
 ) -> tuple[Figure, list]:
     families = list(dict.fromkeys(rows["family"]))
-    figure, panels, columns = _grid(len(families), columns=min(len(families), 4))
+    figure, panels, columns = _grid(len(families))
     layers = axes.common_layers(rows)
     for i, (ax, family) in enumerate(zip(panels, families, strict=True)):
         bottom, top, left = axes.edges(i, len(families), columns)
