@@ -251,6 +251,13 @@ def test_sampled_pairs_are_some_of_all():
     assert graph_convexity(features, labels, pairs=10**6).mean == every.mean
 
 
+def test_no_pair_is_drawn_twice():
+    features, labels = blobs(60, 3, apart=0.3)  # 380 pairs of each
+    every, most = (graph_convexity(features, labels, pairs=n).concepts for n in ("all", 379))
+    left = every["value"] * 380 - most["value"] * 379  # the score of the pair that was not drawn
+    assert left.between(-1e-9, 1 + 1e-9).all()
+
+
 def test_hubness_is_the_skewness_of_occurrences():
     features, labels = blobs(100, 2)
     distances = np.linalg.norm(features[:, None] - features[None], axis=-1)
