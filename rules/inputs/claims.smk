@@ -1,6 +1,5 @@
 """Input functions and parameters of the rules in `rules/claims.smk`."""
 
-
 PAPERS_CLAIMS = "resources/claims.yaml"
 
 
