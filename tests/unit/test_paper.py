@@ -14,7 +14,8 @@ from strata.figures import drawing
 from strata.figures.axes import legend_above
 from strata.figures.catalogue import FIGURES, caption, counted, figure_names, models_of, stems
 from strata.figures.catalogue import measures as taken
-from strata.figures.models import FAMILY_COLORS, SPEECH_COLORS, describe_models
+from strata.figures.models import FAMILY_COLORS, SPEECH_COLORS, ModelStyle, describe_models
+from strata.figures.pruning import curves
 from strata.figures.style import CATEGORY_COLORS, category_colors, new_figure, save
 from strata.paper.claims import claim_values
 from strata.paper.concepts import method_values
@@ -331,3 +332,17 @@ def test_the_papers_claims_are_counted_without_a_user_s_own():
         "ClaimsUndecided": 0,
         "ClaimsNotTested": 1,
     }
+
+
+def test_the_band_of_an_accuracy_ends_where_accuracies_do():
+    model = {"m": ModelStyle("m", "M", "pretrained", "m", "", "#000000", "-", "o")}
+    place = {"model": "m", "family": "word", "kept": "0 1"}
+    runs = [
+        place | {"metric": "validation_curve", "epoch": epoch, "seed": seed, "value": value}
+        for epoch, values in ((1, (0.0, 0.1, 0.9)), (2, (0.9, 1.0, 1.0)))
+        for seed, value in enumerate(values)
+    ]
+    table = pd.DataFrame([*runs, place | {"metric": "full", "seed": 0, "value": 2.0}])
+    _, data = curves(table, model)
+    assert data["low"].tolist()[0] == 0 and data["high"].tolist() == [1, 1]
+    assert 0 < data["low"].tolist()[1] < data["value"].tolist()[1] < 1

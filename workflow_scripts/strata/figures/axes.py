@@ -277,6 +277,11 @@ def arrange(n: int) -> int:
     return n if n <= 5 else 3 if n == 6 else 4
 
 
+def width(columns: int) -> float:
+    """Of a figure with so many columns of panels: one panel is as wide as a column of text."""
+    return style.DOUBLE if columns > 1 else style.SINGLE
+
+
 def edges(i: int, n: int, columns: int) -> tuple[bool, bool, bool]:
     """(is lowest in its column, is in the first row, is in the first column) of panel `i`."""
     columns = min(columns, n)

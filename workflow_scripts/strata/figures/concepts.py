@@ -173,7 +173,7 @@ def category_areas(
     models = [styles[m] for m in dict.fromkeys(rows["model"])]
     columns = axes.arrange(len(models))
     height = 0.65 + 1.45 * -(-len(models) // columns)
-    figure = style.new_figure(style.DOUBLE, height)
+    figure = style.new_figure(axes.width(columns), height)
     for i, ax in enumerate(axes.panels(figure, len(models), columns)):
         bottom, top, left = axes.edges(i, len(models), columns)
         mine = rows[rows["model"] == models[i].name]

@@ -47,8 +47,7 @@ def _grid(
     """A figure of n panels; `row` is a row's height in inches."""
     columns = columns or _few_rows(n)
     rows = -(-n // columns)
-    wide = style.DOUBLE if columns > 1 else style.SINGLE
-    figure = style.new_figure(wide, 0.6 + row * rows if columns > 1 else 2.5)
+    figure = style.new_figure(axes.width(columns), 0.6 + row * rows if columns > 1 else 2.5)
     return figure, axes.panels(figure, n, columns, sharey), columns
 
 

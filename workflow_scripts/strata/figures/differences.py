@@ -32,9 +32,8 @@ def over_twins(
         families = [c for c in shown_categories(families) if moved[c]] or families
         rows = rows[rows[about].isin(families)]
     columns = len(families) if len(families) <= 4 else 3
-    wide = style.DOUBLE if columns > 1 else style.SINGLE
     height = 0.6 + 1.5 * -(-len(families) // columns) if columns > 1 else 2.5
-    figure = style.new_figure(wide, height)
+    figure = style.new_figure(axes.width(columns), height)
     panels = axes.panels(figure, len(families), columns, True)
     layers = axes.common_layers(rows)
     for i, (ax, family) in enumerate(zip(panels, families, strict=True)):

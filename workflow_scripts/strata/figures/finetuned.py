@@ -93,7 +93,7 @@ def finetuned_counts(
     looks = _task_looks(groups)
     models = list(groups[""])
     columns = axes.arrange(len(models))
-    figure = style.new_figure(style.DOUBLE, 0.55 + 1.5 * -(-len(models) // columns))
+    figure = style.new_figure(axes.width(columns), 0.55 + 1.5 * -(-len(models) // columns))
     parts = []
     panels = axes.panels(figure, len(models), columns)
     for i, ax in enumerate(panels):

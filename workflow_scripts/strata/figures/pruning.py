@@ -174,7 +174,7 @@ def curves(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
     """Validation accuracy by epoch, mean over seeds, a panel per model and task.
 
     The intervals are about new seeds and these samples alone (`about`): what each epoch answers to
-    each sample is not kept.
+    each sample is not kept. They end where accuracies do.
     """
     cuts = table[table["metric"].isin(list(CRITERIA))]
     epochs = table[table["metric"] == "validation_curve"]
@@ -189,10 +189,11 @@ def curves(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
     rows = []
     grouped = runs.groupby(["model", "family", "metric", "epoch"], sort=False)
     for (model, task, name, epoch), mine in grouped:
-        found = t_interval(mine["value"].to_numpy())
+        value, *bounds = t_interval(mine["value"].to_numpy())
+        low, high = np.clip(bounds, 0, 1).tolist()
         place = {"model": model, "family": task, "criterion": name, "epoch": int(epoch)}
         about = {"about": "seeds, of these samples"}
-        rows.append(place | {"n": len(mine)} | found._asdict() | about)
+        rows.append(place | {"n": len(mine), "value": value, "low": low, "high": high} | about)
     data = pd.DataFrame(rows)
     pairs = _pairs(data, styles)
     columns = max(2, len(dict.fromkeys(model for model, _ in pairs)))

@@ -68,7 +68,7 @@ def concepts_by_truth(board: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.D
     rows = rows[rows["similarity"] != ANNOTATION]
     models = [styles[m] for m in dict.fromkeys(rows["model"])]
     columns = axes.arrange(len(models))
-    figure = style.new_figure(style.DOUBLE, 0.6 + 1.45 * -(-len(models) // columns))
+    figure = style.new_figure(axes.width(columns), 0.6 + 1.45 * -(-len(models) // columns))
     panels = axes.panels(figure, len(models), columns)
     for i, (ax, model) in enumerate(zip(panels, models, strict=True)):
         bottom, top, left = axes.edges(i, len(models), columns)

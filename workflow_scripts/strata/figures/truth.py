@@ -54,7 +54,7 @@ def truth_by_layer(
         for s in dict.fromkeys(rows["concept"])
     }
     columns = axes.arrange(len(models))
-    figure = style.new_figure(style.DOUBLE, 0.55 + 1.45 * -(-len(models) // columns))
+    figure = style.new_figure(axes.width(columns), 0.55 + 1.45 * -(-len(models) // columns))
     panels = axes.panels(figure, len(models), columns)
     for i, ax in enumerate(panels):
         bottom, top, left = axes.edges(i, len(models), columns)

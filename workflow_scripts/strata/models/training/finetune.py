@@ -89,12 +89,9 @@ def finetune(
     around = _interpolating(model, source.name, inputs, rows["train"]) if interpolate else None
     trained = train_classifier(model, inputs, rows, targets, training, seed, around=around, log=log)
     log(f"accuracy on the test split {trained.accuracy['test']:.3f}")
-    objective = _objective(frozen, interpolate, adapter_rank)
-    card = _told(dataset, rows, trained, training.precision) | {
-        "objective": objective,
-        "base": source.name,
-    }
-    card |= {"target": target, "classes": classes} | ({"recipe": dict(recipe)} if recipe else {})
+    card = _told(dataset, rows, trained, training.precision) | {"base": source.name}
+    card |= {"objective": _objective(frozen, interpolate, adapter_rank), "target": target}
+    card |= {"classes": classes} | ({"recipe": dict(recipe)} if recipe else {})
     if adapter is not None:
         card[BASE] = checksum(source)
         save_adapter(adapter, source, directory)
