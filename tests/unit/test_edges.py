@@ -118,19 +118,22 @@ def test_numbers_of_concepts_have_intervals_where_neurons_are_drawn(way):
     assert row["value"] == len(set(labels)) and row["low"] <= row["value"] <= row["high"]
 
 
-def test_two_pictures_at_the_border_share_its_place():
+@pytest.mark.parametrize("column", [(5, 4, 3, 3, 1, 0), (5, 0, 0, 0, 0, 0)])
+def test_pictures_at_the_border_share_its_places(column):
+    """A few of them, or all the rest."""
     draw = np.random.default_rng(0)
     images, texts = (
         x / np.linalg.norm(x, axis=1, keepdims=True) for x in draw.normal(size=(2, 6, 4))
     )
     logits = 10 * images @ texts.T
     softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    p = 0.998 - np.arange(3) / 3 * (0.998 - 0.97)
-    terms = [np.log(1 + p[min(k, 2)] * (softmax[k] - 1) + 1e-7) for k in range(4)]
-    wanted = terms[0] + terms[1] + (terms[2] + terms[3]) / 2
-    column = np.array([[5], [4], [3], [3], [1], [0]], dtype=np.float32)
+    p, column = 0.998 - np.arange(3) / 3 * (0.998 - 0.97), np.array(column, dtype=np.float32)
+    first, shared = (column > column[2]).sum(), column == column[2]
+    decided = np.log(1 + p[:first, None] * (softmax[:first] - 1) + 1e-7).sum(axis=0)
+    border = np.log(1 + p[first:].mean() * (softmax[shared] - 1) + 1e-7).sum(axis=0)
+    wanted = decided + (3 - first) / shared.sum() * border
     options = {"top_k": 3, "parameters": {"lam": 0.0}}
-    scores = similarity_scores(np.repeat(column, 2, axis=1), images, texts, **options)
+    scores = similarity_scores(np.stack([column, column], axis=1), images, texts, **options)
     np.testing.assert_allclose(scores[0], wanted, rtol=1e-4)
 
 
