@@ -17,6 +17,7 @@ rule score_task_convexity:
     wildcard_constraints:
         study=one_of(PRUNINGS),
         measure="selection|convexity",
+    priority: 1  # what the longest jobs wait for
     conda:
         "../envs/measures.yaml"
     threads: config["threads"]["dissect"]
@@ -75,6 +76,7 @@ rule choose_cuts:
         "results/logs/measures/{study}/cuts/{model}.log",
     wildcard_constraints:
         study=one_of(PRUNINGS),
+    priority: 1  # what the longest jobs wait for
     conda:
         "../envs/measures.yaml"
     resources:
@@ -107,6 +109,7 @@ rule finetune_cuts:
             )
         ),
         seeds=r"\d+(-\d+)?",
+    priority: 1  # the longest jobs: others go on beside them
     conda:
         "../envs/torch.yaml"
     threads: config["threads"]["train"]
