@@ -62,7 +62,7 @@ CATEGORY_COLORS = {
 }
 REST_COLOR = "#D9D9D9"
 # Of areas, by their place, so that they can be told apart without colours.
-_HATCHES = ("", "/////", "....", "-----", "\\\\\\\\\\", "xxxx", "ooo", "+++++", "|||||")
+_HATCHES = ("", "/////", "..", "-----", "\\\\\\\\\\", "xxxx", "o", "+++++", "|||||")
 _SPARE = ("#8C510A", "#B8A500", "#4D4D4D", "#7A9A01", "#B2182B")
 _DATELESS = {
     "pdf": {"CreationDate": None, "ModDate": None, "Creator": "strata", "Producer": None},
