@@ -5,8 +5,9 @@ PAPERS_CLAIMS = "resources/claims.yaml"
 
 def papers_claims():
     """Names of the claims that are the papers', not the user's own."""
+    papers = Path(PAPERS_CLAIMS).resolve()
     claims = read_claims(config["claims"])
-    return [claim.name for claim in claims if str(claim.file) == PAPERS_CLAIMS]
+    return [claim.name for claim in claims if Path(claim.file).resolve() == papers]
 
 
 def tables_by_claim(wildcards):

@@ -19,7 +19,9 @@ from strata.convexity.search import (
 from strata.threads import run_parallel
 
 _SOURCES = 16  # searches per task
-_KEPT = 4096  # samples up to which paths are kept: 12 bytes for each two
+# Samples up to which paths are kept: 12 bytes for each two, and in a layer whose rows are equal for
+# each family, as their order goes by its labels.
+_KEPT = 2048
 
 
 def in_parallel(function: Callable[[slice], None], n_sources: int, step: int = _SOURCES) -> None:

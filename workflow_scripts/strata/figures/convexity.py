@@ -11,7 +11,6 @@ from itertools import cycle
 
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -146,6 +145,8 @@ def _scatter(
     hollow: bool = False,
 ) -> None:
     """Accuracy against convexity; `looks` has the colour and marker of each value of `by`."""
+    import seaborn
+
     seaborn.scatterplot(
         points, x="convexity", y="accuracy", hue=by, style=by, ax=ax, s=12, linewidth=0,
         palette={name: color for name, (color, _) in looks.items()},

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -282,6 +281,8 @@ def _difference(ax: Axes, place: int, row: pd.Series, color: str) -> None:
 @style.styled
 def layer_similarity(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFrame]:
     """CKA and angular distance between what enters layers, a column per model."""
+    import seaborn
+
     metrics = {"cka": "CKA", "angular_distance": "angular distance"}
     rows = table[table["metric"].isin(list(metrics)) & table["model"].isin(list(styles))]
     models = [model for model in styles if model in set(rows["model"])]
