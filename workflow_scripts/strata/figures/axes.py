@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from strata.figures.models import ModelStyle
 from strata.tables import blocks_passed, relative_depths
 
 _LABEL = 6.5  # points
+Look = tuple[str, Any, str]  # colour, line ("-" or matplotlib's (0, dashes)) and marker
 
 
 def select(
@@ -101,12 +103,49 @@ def _first_depth(ax: Axes) -> float:
     return min(0.0, round(ax.dataLim.x0, 6)) if np.isfinite(ax.dataLim.x0) else 0.0
 
 
-def line(ax: Axes, rows: pd.DataFrame, color: str, linestyle="-", marker: str = "o") -> None:
-    """One line of `value` over `relative_depth` with a band from `low` to `high` where defined."""
-    x = rows["relative_depth"].to_numpy()
-    ax.plot(x, rows["value"].to_numpy(), color=color, linestyle=linestyle, marker=marker)
-    low, high = rows["low"].to_numpy(float), rows["high"].to_numpy(float)
-    ax.fill_between(x, low, high, color=color, alpha=0.16, linewidth=0)
+def lines(
+    ax: Axes,
+    rows: pd.DataFrame,
+    by: str,
+    looks: Mapping[str, Look],
+    x: str = "relative_depth",
+    **shape,
+) -> None:
+    """A line of `value` over `x` for each value of column `by`, in its look, with a band from `low`
+    to `high` where both are known.
+
+    Lines break where a value is missing. Of the bands seaborn knows only those that it computes.
+    `shape` goes to seaborn's lines.
+    """
+    rows = rows[rows[by].isin(list(looks))].sort_values(x, kind="stable")
+    if rows.empty:
+        return
+    pieces = rows["value"].isna().groupby(rows[by]).cumsum()
+    _curves(
+        ax, rows.assign(piece=pieces), x, hue=by, style=by, units="piece",
+        palette={name: color for name, (color, _, _) in looks.items()},
+        dashes={name: "" if drawn == "-" else drawn[1] for name, (_, drawn, _) in looks.items()},
+        markers={name: marker for name, (_, _, marker) in looks.items()},
+        hue_order=list(looks), style_order=list(looks), **shape,
+    )  # fmt: skip
+    for name, mine in rows.groupby(by):
+        low, high = mine["low"].to_numpy(float), mine["high"].to_numpy(float)
+        ax.fill_between(mine[x], low, high, color=looks[name][0], alpha=0.16, linewidth=0)
+
+
+def reference(ax: Axes, rows: pd.DataFrame, linestyle: tuple) -> None:
+    """A grey line of the mean `value` of all rows at a depth."""
+    look = {"color": style.GREY, "linestyle": linestyle, "linewidth": 1}
+    _curves(ax, rows, "relative_depth", estimator="mean", **look)
+
+
+def _curves(ax: Axes, rows: pd.DataFrame, x: str, **options) -> None:
+    import seaborn  # as long to load as all other figures take
+
+    plain = {"estimator": None, "errorbar": None, "legend": False}
+    edges = {"markeredgecolor": None, "markeredgewidth": None}  # as matplotlib has them
+    seaborn.lineplot(rows, x=x, y="value", ax=ax, **plain | edges | options)
+    ax.set(xlabel="", ylabel="")
 
 
 def stack(ax: Axes, rows: pd.DataFrame, colors: Mapping[str, str]) -> None:
@@ -129,10 +168,8 @@ def area_handles(colors: Mapping[str, str]) -> list[Patch]:
 
 def model_lines(ax: Axes, rows: pd.DataFrame, styles: Mapping[str, ModelStyle]) -> None:
     """A line for each model of `rows`, in its own look."""
-    for name, model in styles.items():
-        mine = rows[rows["model"] == name]
-        if len(mine):
-            line(ax, mine, model.color, model.linestyle, model.marker)
+    looks = {name: (look.color, look.linestyle, look.marker) for name, look in styles.items()}
+    lines(ax, rows, "model", looks)
 
 
 def value_axis(ax: Axes, label: str = "", percent: bool = False) -> None:

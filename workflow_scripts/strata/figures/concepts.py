@@ -141,11 +141,9 @@ def mean_category_shares(
     colors = style.category_colors(categories)
     figure = style.new_figure(style.SINGLE, 2.3)
     ax = figure.subplots()
-    means = []
-    for category in categories:
-        mean = mean_over_models(rows[rows["concept"] == category])
-        axes.line(ax, mean, colors[category])
-        means.append(mean.assign(concept=category))
+    means = [mean_over_models(rows[rows["concept"] == c]).assign(concept=c) for c in categories]
+    looks = {category: (color, "-", "o") for category, color in colors.items()}
+    axes.lines(ax, pd.concat(means), "concept", looks)
     axes.depth_axis(ax, axes.common_layers(rows))
     axes.value_axis(ax, "share of neurons", percent=True)
     axes.from_zero([ax])

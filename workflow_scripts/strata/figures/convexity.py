@@ -50,12 +50,6 @@ def _grid(
     return figure, axes.panels(figure, n, columns, sharey), columns
 
 
-def _reference(ax, rows: pd.DataFrame, name: str) -> None:
-    """A dotted grey line of the mean over models by depth."""
-    mean = rows.groupby("relative_depth")["value"].mean()
-    ax.plot(mean.index, mean, color=style.GREY, linestyle=_DOTTED, lw=1, label=name)
-
-
 def _reference_entry(name: str) -> Line2D:
     return Line2D([], [], color=style.GREY, linestyle=_DOTTED, lw=1, label=name)
 
@@ -69,8 +63,8 @@ def _panels_by_family(
     for i, (ax, family) in enumerate(zip(panels, families, strict=True)):
         bottom, top, left = axes.edges(i, len(families), columns)
         axes.model_lines(ax, rows[rows["family"] == family], styles)
-        for metric, part in references[references["family"] == family].groupby("metric"):
-            _reference(ax, part, metric)
+        for _, part in references[references["family"] == family].groupby("metric"):
+            axes.reference(ax, part, _DOTTED)
         axes.depth_axis(ax, layers, bottom=bottom, top=top)
         axes.value_axis(ax, ylabel if left else "")
         ax.set_title(family_name(family))
@@ -211,10 +205,11 @@ def _finetuned(
         family = families[i // len(bases)]
         base = bases[i % len(bases)]
         bottom, top, left = axes.edges(i, len(panels), columns)
-        for task, (color, line, marker) in looks.items():
-            mine = rows[(rows["model"] == groups[task][base]) & (rows["family"] == family)]
-            axes.line(ax, mine, color, line, marker)
-            drawn.append(mine.assign(base=base, task=task or "pretrained"))
+        tasks = {groups[task][base]: task for task in looks}
+        mine = rows[rows["model"].isin(list(tasks)) & (rows["family"] == family)]
+        mine = mine.assign(base=base, task=mine["model"].map(tasks))
+        axes.lines(ax, mine, "task", looks)
+        drawn.append(mine.replace({"task": {"": "pretrained"}}))
         layers = axes.common_layers(rows[rows["model"] == base])
         axes.depth_axis(ax, layers, bottom=bottom, top=top)
         named = len(families) > 1 and not alone
@@ -278,9 +273,7 @@ def transforms(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFram
         what, model = shown[i // len(models)], models[i % len(models)]
         bottom, top, left = axes.edges(i, len(panels), columns)
         mine = rows[(rows["quantity"] == what) & (rows["model"] == model)]
-        for method in dict.fromkeys(mine["method"]):
-            _, color, line, marker = _METHODS[method]
-            axes.line(ax, mine[mine["method"] == method], color, line, marker)
+        axes.lines(ax, mine, "method", {name: look for name, (_, *look) in _METHODS.items()})
         axes.depth_axis(ax, axes.common_layers(mine), bottom=bottom, top=top)
         axes.value_axis(ax, family_name(what) if left and not alone else "")
         if i < columns or alone:

@@ -58,10 +58,14 @@ def finetuned_shares(
     for i, ax in enumerate(panels):
         bottom, top, left = axes.edges(i, len(categories), 3)
         here = rows[rows["concept"] == categories[i]]
-        for task, members in groups.items():
-            mean = mean_over_models(here[here["model"].isin(members.values())])
-            axes.line(ax, mean, *looks[task][1:])
-            means.append(mean.assign(concept=categories[i], group=looks[task][0]))
+        mine = [
+            mean_over_models(here[here["model"].isin(members.values())]).assign(
+                concept=categories[i], group=looks[task][0]
+            )
+            for task, members in groups.items()
+        ]
+        axes.lines(ax, pd.concat(mine), "group", _of_groups(looks))
+        means += mine
         layers = axes.common_layers(rows[rows["model"].isin(groups[""])])
         axes.depth_axis(ax, layers, bottom=bottom, top=top)
         axes.value_axis(ax, "share of neurons" if left else "", percent=True)
@@ -71,6 +75,10 @@ def finetuned_shares(
     table = pd.concat(means, ignore_index=True)
     first = ["concept", "group"]
     return figure, table[[*first, *table.columns.drop(first)]]
+
+
+def _of_groups(looks: dict[str, tuple]) -> dict[str, axes.Look]:
+    return {name: look for name, *look in looks.values()}
 
 
 def _look_handles(looks: dict[str, tuple]) -> list[Line2D]:
@@ -98,10 +106,11 @@ def finetuned_counts(
     panels = axes.panels(figure, len(models), columns)
     for i, ax in enumerate(panels):
         bottom, top, left = axes.edges(i, len(models), columns)
-        for task, members in groups.items():
-            mine = rows[rows["model"] == members[models[i]]]
-            axes.line(ax, mine, *looks[task][1:])
-            parts.append(mine.assign(group=looks[task][0]))
+        tasks = {members[models[i]]: looks[task][0] for task, members in groups.items()}
+        mine = rows[rows["model"].isin(list(tasks))]
+        mine = mine.assign(group=mine["model"].map(tasks))
+        axes.lines(ax, mine, "group", _of_groups(looks))
+        parts.append(mine)
         axes.depth_axis(ax, axes.common_layers(mine), bottom=bottom, top=top)
         axes.value_axis(ax, "number of concepts" if left else "")
         ax.set_title(styles[models[i]].label)

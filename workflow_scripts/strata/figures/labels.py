@@ -63,7 +63,7 @@ def concept_heatmap(
     cells, shown = grid[0].collections[0], list(grid[: len(models)])
     bar = figure.colorbar(cells, ax=shown, shrink=0.6, aspect=25, pad=0.01)
     bar.ax.yaxis.set_major_formatter("{x:.0%}")
-    bar.set_label("share of neurons above the median score", fontsize=6)
+    bar.set_label("share of neurons\nabove the median score", fontsize=6)
     bar.outline.set_visible(False)
     return figure, _long(models, tables)
 

@@ -139,9 +139,8 @@ def _tradeoff_panel(ax: Axes, points: pd.DataFrame, front_end: float) -> None:
     ax.axvspan(0, front_end / 1e6, color=_FRONT_END, lw=0, zorder=0)
     prefix = scaled[scaled["criterion"] == "prefix"]
     if len(prefix):
-        ax.plot(prefix["macs"], prefix["value"], color=style.GREY, marker=".", lw=1)
-        band = {"color": style.GREY, "alpha": 0.16, "linewidth": 0}
-        ax.fill_between(prefix["macs"], prefix["low"], prefix["high"], **band)
+        look = {"prefix": (style.GREY, "-", ".")}
+        axes.lines(ax, prefix, "criterion", look, x="macs", linewidth=1)
     front = pareto_front(scaled)
     ax.step(
         [*front["macs"], top], [*front["value"], front["value"].iloc[-1]], where="post",
@@ -222,18 +221,13 @@ def _carried_forward(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _curve_panel(ax: Axes, rows: pd.DataFrame) -> None:
-    for name, look in CRITERIA.items():
-        mine = rows[rows["criterion"] == name].sort_values("epoch")
-        if mine.empty:
-            continue
-        main = name in ("full", CUT)
-        ax.plot(
-            mine["epoch"], mine["value"], color=look.color, marker=look.marker,
-            lw=1.6 if main else 0.8, ms=3 if main else 2, zorder=3 if main else 2,
-        )  # fmt: skip
-        if main:
-            band = {"color": look.color, "alpha": 0.14, "linewidth": 0}
-            ax.fill_between(mine["epoch"], mine["low"], mine["high"], **band)
+    """Bold and with their bands all layers and the cut, thin and without the others."""
+    looks = {name: (look.color, "-", look.marker) for name, look in CRITERIA.items()}
+    main = rows["criterion"].isin(["full", CUT])
+    bare = rows[~main].assign(low=np.nan, high=np.nan)
+    axes.lines(ax, bare, "criterion", looks, x="epoch", linewidth=0.8, markersize=2)
+    bold = {"linewidth": 1.6, "markersize": 3, "zorder": 3}
+    axes.lines(ax, rows[main], "criterion", looks, x="epoch", **bold)
     ax.xaxis.get_major_locator().set_params(integer=True)
 
 
@@ -249,15 +243,14 @@ def differences(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFra
     if (rows["model"] == "all").any():
         pairs.append(("all", "all"))
     figure = style.new_figure(style.DOUBLE, 0.55 + 0.17 * len(names))
-    grid = figure.subplots(1, len(pairs), sharey=True)
-    for ax, (model, task) in zip(np.atleast_1d(grid), pairs, strict=True):
-        mine = rows[(rows["model"] == model) & (rows["family"] == task)].set_index("concept")
-        for place, name in enumerate(names):
-            if name in mine.index:
-                _difference(ax, place, mine.loc[name], CRITERIA[name].color)
+    grid = figure.subplots(1, len(pairs), sharey=True, squeeze=False)[0]
+    for ax, (model, task) in zip(grid, pairs, strict=True):
+        mine = rows[(rows["model"] == model) & (rows["family"] == task)]
+        _difference_points(ax, mine.assign(place=mine["concept"].map(names.index)))
         ax.axvline(0, color=style.GREY, lw=0.7, zorder=1)
         ax.set_yticks(range(len(names)), [CRITERIA[name].label for name in names])
         ax.set_ylim(-0.6, len(names) - 0.4)
+        ax.tick_params(labelleft=ax is grid[0])
         ax.grid(axis="x")
         ax.tick_params(axis="x", labelsize=6)
         ax.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
@@ -268,14 +261,26 @@ def differences(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFra
     return figure, rows.reindex(columns=[*columns, "p_adjusted", "about"]).reset_index(drop=True)
 
 
-def _difference(ax: Axes, place: int, row: pd.Series, color: str) -> None:
-    if row["same"] == row["n"]:
-        ax.annotate("same layers", (0, place), xytext=(3, 0), textcoords="offset points",
+def _difference_points(ax: Axes, rows: pd.DataFrame) -> None:
+    import seaborn.objects as so
+
+    for same in rows[rows["same"] == rows["n"]].itertuples():
+        ax.annotate("same layers", (0, same.place), xytext=(3, 0), textcoords="offset points",
                     fontsize=5.5, color=style.GREY, va="center")  # fmt: skip
+    rows = rows[rows["same"] != rows["n"]]
+    if rows.empty:
         return
-    ax.plot([row["low"], row["high"]], [place, place], color=color, lw=1.2)
-    filled = None if np.isfinite(row["low"]) else "none"
-    ax.plot(row["value"], place, marker="o", ms=3.5, color=color, mfc=filled)
+    points = rows.assign(known=rows["low"].notna())
+    (
+        so.Plot(points, x="value", y="place", color="concept", fill="known")
+        .add(so.Dot(pointsize=3.5, stroke=1), legend=False)
+        .add(so.Range(linewidth=1.2), xmin="low", xmax="high", orient="y", legend=False)
+        .scale(color={name: CRITERIA[name].color for name in points["concept"]},
+               fill={True: True, False: False})
+        .label(x="", y="")
+        .on(ax)
+        .plot()
+    )  # fmt: skip
 
 
 @style.styled
@@ -346,14 +351,13 @@ def _by_depth(
     for i, (ax, (metric, (label, scale, front))) in enumerate(
         zip(panels, metrics.items(), strict=True)
     ):
+        scaled = rows[rows["metric"] == metric].copy()
+        scaled[["value", "low", "high"]] *= scale
         for place, (name, model) in enumerate(styles.items()):
-            mine = rows[(rows["model"] == name) & (rows["metric"] == metric)]
-            depth = mine["layer_number"].to_numpy()
             # Models of one shape cost the same: the first drawn is the widest, and stays visible.
             wide = 1.3 + 1.6 * (len(styles) - 1 - place) / max(1, len(styles) - 1)
-            ax.plot(depth, mine["value"] * scale, color=model.color, marker=model.marker, lw=wide)
-            low, high = (mine[side].to_numpy(float) * scale for side in ("low", "high"))
-            ax.fill_between(depth, low, high, color=model.color, alpha=0.16, linewidth=0)
+            look = {name: (model.color, "-", model.marker)}
+            axes.lines(ax, scaled, "model", look, x="layer_number", linewidth=wide)
             if front:
                 value = rows.loc[(rows["model"] == name) & (rows["metric"] == front), "value"]
                 ax.axhline(value.iloc[0] * scale, color=model.color, lw=0.9, linestyle=(0, (4, 2)))

@@ -117,9 +117,9 @@ _FEWEST = 5
 
 
 def _lines(ax: Axes, rows: pd.DataFrame) -> None:
-    for way in _ways(rows):
-        _, color, marker = _look(way)
-        axes.line(ax, rows[rows["similarity"] == way], color, "-", marker)
+    looks = {way: _look(way) for way in _ways(rows)}
+    lines = {way: (color, "-", marker) for way, (_, color, marker) in looks.items()}
+    axes.lines(ax, rows, "similarity", lines)
 
 
 def _entries(ways: Sequence[str]) -> list[Line2D]:

@@ -19,7 +19,8 @@ SIMILARITY_LOOKS = {
     "cosine": ("cosine", "#009E73", "D"),
     "cosine_cubed": ("cosine cubed", "#CC79A7", "v"),
 }
-_CHANCE = Line2D([], [], color=style.GREY, linestyle=(0, (2, 2)), lw=0.9, label="chance")
+_DASHED = (0, (2, 2))
+_CHANCE = Line2D([], [], color=style.GREY, linestyle=_DASHED, lw=1, label="chance")
 
 
 def similarity_name(similarity: str) -> str:
@@ -59,12 +60,9 @@ def truth_by_layer(
     for i, ax in enumerate(panels):
         bottom, top, left = axes.edges(i, len(models), columns)
         mine = rows[rows["model"] == models[i].name]
-        for similarity, (_, color, marker) in looks.items():
-            axes.line(ax, mine[mine["concept"] == similarity], color, "-", marker)
-        null = chance[chance["model"] == models[i].name]
-        ax.plot(
-            null["relative_depth"], null["value"], color=style.GREY, linestyle=(0, (2, 2)), lw=0.9
-        )
+        lines = {name: (color, "-", marker) for name, (_, color, marker) in looks.items()}
+        axes.lines(ax, mine, "concept", lines)
+        axes.reference(ax, chance[chance["model"] == models[i].name], _DASHED)
         axes.depth_axis(ax, axes.common_layers(mine), bottom=bottom, top=top)
         axes.value_axis(ax, "correctly named" if left else "", percent=True)
         ax.set_title(models[i].label)
