@@ -1,5 +1,6 @@
 """The shipped zoo keeps the promises of its recipes."""
 
+import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -97,8 +98,6 @@ def test_between_samples_of_a_class_lie_points_of_their_segment():
 
 
 def test_a_killed_zoo_training_goes_on_where_it_was(tmp_path, monkeypatch):
-    import importlib
-
     from strata.models.training import loop
     from strata.models.training.recipe import TrainingData
 
@@ -132,3 +131,54 @@ def test_a_killed_zoo_training_goes_on_where_it_was(tmp_path, monkeypatch):
     first, second = (tmp_path / name / "model.safetensors" for name in ("whole", "killed"))
     assert first.read_bytes() == second.read_bytes()
     assert not list(folder.iterdir())
+
+
+LITTLE = {"supervised": "micro-vit", "masked": "micro-mae", "contrastive": "micro-clip"}
+
+
+@pytest.mark.parametrize("objective", LITTLE)
+def test_a_picture_recipe_is_followed_and_its_card_is_that_of_what_is_saved(objective, tmp_path):
+    """The shipped recipe with two steps, a layer or two and a few pictures; then its scores are
+    taken again of what was saved."""
+    import transformers
+
+    module = importlib.import_module("strata.models.training.train")
+    recipe = read_recipe(ZOO / LITTLE[objective] / "recipe.yaml")
+    assert recipe.objective == objective
+    smaller = {"num_hidden_layers": 2}
+    towers = ("vision_config", "text_config")
+    architecture = recipe.architecture | (
+        {tower: recipe.architecture[tower] | smaller for tower in towers}
+        if objective == "contrastive"
+        else smaller
+    )
+    little = replace(
+        recipe,
+        architecture=architecture,
+        data=replace(recipe.data, n=60, held_out=300),
+        schedule=replace(recipe.schedule, steps=2, batch_size=30),
+        requires={},
+    )
+    card = train(little, tmp_path / "it", log=lambda line: None)
+    assert len(load_encoder(tmp_path / "it", device="cpu").layers) == 2
+    held_out = module._Pictures.render(little.data, 300, little.data.seed + 1)
+    if objective == "supervised":
+        model = transformers.AutoModelForImageClassification.from_pretrained(tmp_path / "it").eval()
+        pixels = held_out.look.tensor(held_out.images)
+        with torch.inference_mode():
+            found = model(pixel_values=pixels).logits.argmax(dim=1).numpy()
+        again = {"object_accuracy": (found == held_out.classes("object")).mean()}
+        assert list(model.config.id2label.values()) == list(held_out.world.families["object"])
+    elif objective == "masked":
+        model = transformers.ViTMAEForPreTraining.from_pretrained(tmp_path / "it").eval()
+        again = module._probe_scores(model, held_out)
+        assert set(card["scores"]) == {"held_out_loss"} | {
+            f"{twin}{name}" for name in again for twin in ("", "random_")
+        }
+        assert 0.9 < card["scores"]["held_out_loss"] < 1.5  # of patches of variance 1
+    else:
+        model = transformers.CLIPModel.from_pretrained(tmp_path / "it").eval()
+        tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "it")
+        again = module._clip_scores(model, tokenizer, held_out)
+        assert {f"zero_shot_{name}" for name in ("object", "texture")} <= set(again)
+    assert again == pytest.approx({name: card["scores"][name] for name in again}, abs=1e-4)
