@@ -15,7 +15,7 @@ from strata.data.manifest import write_dataset
 from strata.data.microspeech import RATE, make_microspeech
 from strata.data.splits import Task, shared_rows, task_rows
 from strata.models.front_end import write_sound_processor
-from strata.models.training import finetune
+from strata.models.training import finetune, loop
 from strata.models.training.loop import Watch, fit
 from strata.models.training.recipe import Schedule
 from strata.models.training.tuning import (
@@ -136,7 +136,8 @@ class Killed(Exception):
 
 
 @pytest.mark.parametrize("when", [7, 16, 23])
-def test_a_killed_training_ends_as_if_it_had_not_been(when, tmp_path):
+def test_a_killed_training_ends_as_if_it_had_not_been(when, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
     schedule = Schedule(steps=40, batch_size=16, learning_rate=0.01, seed=5)
     module, loss_of, score = problem()
     whole = fit(module, loss_of, 60, schedule, print, watch=Watch(score, 5, 100))
@@ -162,6 +163,15 @@ def test_a_killed_training_ends_as_if_it_had_not_been(when, tmp_path):
     history = fit(module, loss_of, 60, schedule, print, watch=again, checkpoint=checkpoint)
     assert history == whole
     assert all(torch.equal(a, b) for a, b in zip(module.parameters(), expected, strict=True))
+
+
+@pytest.mark.parametrize(("seconds", "written"), [(0, True), (1e9, False)])
+def test_a_short_training_writes_no_checkpoint(seconds, written, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "_SECONDS_BETWEEN_CHECKPOINTS", seconds)
+    module, loss_of, score = problem()
+    schedule, watch = Schedule(steps=10, batch_size=16), Watch(score, 5, 100)
+    fit(module, loss_of, 60, schedule, print, watch=watch, checkpoint=tmp_path / "state.pt")
+    assert (tmp_path / "state.pt").exists() == written
 
 
 def test_a_damaged_checkpoint_is_left_aside(tmp_path):

@@ -103,6 +103,7 @@ def test_a_killed_zoo_training_goes_on_where_it_was(tmp_path, monkeypatch):
 
     module = importlib.import_module("strata.models.training.train")
     monkeypatch.setattr(loop, "_STEPS_BETWEEN_CHECKPOINTS", 3)
+    monkeypatch.setattr(loop, "_SECONDS_BETWEEN_CHECKPOINTS", 0)
     recipe = replace(
         read_recipe(ZOO / "micro-resnet" / "recipe.yaml"),
         data=TrainingData(n=40, held_out=10, seed=5, size=64, seen=48, world="scenes"),

@@ -19,6 +19,8 @@ from strata.models.training.recipe import Schedule
 
 _SECONDS_BETWEEN_LOGS = 20
 _STEPS_BETWEEN_CHECKPOINTS = 500  # of a training that is not validated on its way
+# A state is four times the weights: a short training is done again in less time than it is written.
+_SECONDS_BETWEEN_CHECKPOINTS = 20
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,14 @@ def fit(
     `loss_of(rows, draw)` computes the loss on the samples `rows` (a permutation of 0..n-1 is
     walked through again and again), with all randomness from the generator `draw`. The parameters
     in `head`, which start from nothing, learn faster by `head_factor`. With `checkpoint` a file
-    holds the state of the last validation (every 500 steps without one): a run that was killed
-    goes on from there, and ends as if it had not been.
+    holds the state of a validation (every 500 steps without one) no more than some 20 seconds ago:
+    a run that was killed goes on from there, and ends as if it had not been.
     """
     run = _Run(module, schedule, _optimizer(module, schedule, head, head_factor))
     if checkpoint and checkpoint.is_file():
         run.resume(checkpoint)
         log(f"resumed at step {run.step}")
-    started, first, logged = time.monotonic(), run.step, 0.0
+    started, first, logged, saved = time.monotonic(), run.step, 0.0, 0.0
     module.train()
     while run.step < schedule.steps and not (watch and run.history.is_over(watch.patience)):
         run.advance(loss_of, n)
@@ -85,9 +87,10 @@ def fit(
             module.eval()
             run.validate(watch.score())
             module.train()
-        if checkpoint and (due or run.step == schedule.steps):
-            run.save(checkpoint)
         elapsed = time.monotonic() - started
+        if checkpoint and due and elapsed - saved >= _SECONDS_BETWEEN_CHECKPOINTS:
+            run.save(checkpoint)
+            saved = elapsed
         if elapsed - logged > _SECONDS_BETWEEN_LOGS or run.step == schedule.steps:
             logged = elapsed
             rate = (run.step - first) * schedule.batch_size / elapsed
