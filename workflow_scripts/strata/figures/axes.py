@@ -140,7 +140,7 @@ def reference(ax: Axes, rows: pd.DataFrame, linestyle: tuple) -> None:
 
 
 def _curves(ax: Axes, rows: pd.DataFrame, x: str, **options) -> None:
-    import seaborn  # as long to load as all other figures take
+    import seaborn  # which takes as long to load as the rest of a figure
 
     plain = {"estimator": None, "errorbar": None, "legend": False}
     edges = {"markeredgecolor": None, "markeredgewidth": None}  # as matplotlib has them
