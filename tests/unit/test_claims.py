@@ -76,6 +76,18 @@ def test_an_interval_decides_not_the_value(tmp_path, values, verdict):
         assert cases["detectable"].iloc[0] == pytest.approx(sure)
 
 
+@pytest.mark.parametrize("how", [{"compare": "layers"}, {"layer": "first"}])
+def test_the_embedding_is_not_the_first_layer(tmp_path, how):
+    rows = table(a=[(0.9, 0.1), (0.1, 0.01), (0.5, 0.1)], b=[(0.2, 0.01), (0.7, 0.1)])
+    recorded = rows["model"] == "a"  # of b it was not
+    rows.loc[recorded, "block"] -= 1
+    rows.loc[recorded & (rows["block"] == 0), "layer"] = "embedding"
+    cases, _ = decided(tmp_path, rows, **how)
+    without, _ = decided(tmp_path, rows[rows["block"] > 0], **how)
+    pd.testing.assert_frame_equal(cases, without)
+    assert cases["value"].tolist() == pytest.approx([0.4, 0.5] if "compare" in how else [0.1, 0.2])
+
+
 def test_rows_in_another_order_decide_the_same(tmp_path):
     rows = table(a=[(0.1, 0.01), (0.3, 0.1), (0.5, 0.1)], b=[(0.2, 0.1), (0.9, 0.1)])
     first, _ = decided(tmp_path, rows, compare="layers")

@@ -180,8 +180,11 @@ def _groups(rows: pd.DataFrame, keys: list[str]):
 
 
 def _layer(rows: pd.DataFrame, end: str) -> pd.Series:
+    """The row of the first or the last block; the embedding, where it was recorded, is before
+    both."""
     order = blocks_passed(rows)
-    return _only(rows[order == (order.max() if end == "last" else order.min())])
+    blocks = order[order > 0] if (order > 0).any() else order
+    return _only(rows[order == (blocks.max() if end == "last" else blocks.min())])
 
 
 def _only(rows: pd.DataFrame) -> pd.Series:

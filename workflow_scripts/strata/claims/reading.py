@@ -23,7 +23,7 @@ class Claim:
     `kinds` are the kinds of study that can decide it, `measure` the table, and `where` the rows by
     values of columns; `main` names the column that has to be the study's first family, what its
     observers and tasks are about. Of a table with layers the row of one `layer` decides (of "each"
-    the layers are cases), or a comparison: the last layer less the first ("layers"), each pair of
+    the layers are cases), or a comparison: the last block less the first ("layers"), each pair of
     models in their last layers ("models"), or a fine-tuned model less its base in the last
     ("base"). It `expects` a value {above: x}, {below: x}, or {apart: x}: further than x from 0. Of
     several cases (models, families, concepts) `all` have to agree, or `most`; `any` one is enough,
