@@ -264,9 +264,11 @@ def differences(table: pd.DataFrame, styles: Styles) -> tuple[Figure, pd.DataFra
 def _difference_points(ax: Axes, rows: pd.DataFrame) -> None:
     import seaborn.objects as so
 
+    side = 1 if rows["value"].sum() >= 0 else -1  # of 0 on which most of the panel is
     for same in rows[rows["same"] == rows["n"]].itertuples():
-        ax.annotate("same layers", (0, same.place), xytext=(3, 0), textcoords="offset points",
-                    fontsize=5.5, color=style.GREY, va="center")  # fmt: skip
+        ax.annotate("same layers", (0, same.place), xytext=(3 * side, 0), va="center",
+                    ha="left" if side > 0 else "right", textcoords="offset points",
+                    fontsize=5.5, color=style.GREY)  # fmt: skip
     rows = rows[rows["same"] != rows["n"]]
     if rows.empty:
         return
