@@ -76,6 +76,14 @@ def test_an_interval_decides_not_the_value(tmp_path, values, verdict):
         assert cases["detectable"].iloc[0] == pytest.approx(sure)
 
 
+def test_what_refutes_is_shown_not_what_is_unknown(tmp_path):
+    unknown = table(a=[(0.5, np.nan)], b=[(-0.5, 0.1)])
+    _, found = decided(tmp_path, unknown)
+    assert found["verdict"] == "refuted" and found["case"] == "b" and found["value"] == -0.5
+    _, found = decided(tmp_path, table(a=[(0.5, np.nan)], b=[(0.5, 0.1)]))
+    assert found["verdict"] == "undecided" and found["case"] == "a"
+
+
 @pytest.mark.parametrize("how", [{"compare": "layers"}, {"layer": "first"}])
 def test_the_embedding_is_not_the_first_layer(tmp_path, how):
     rows = table(a=[(0.9, 0.1), (0.1, 0.01), (0.5, 0.1)], b=[(0.2, 0.01), (0.7, 0.1)])

@@ -30,7 +30,7 @@ STAGES = {
     "transforms": (("transform_layers",), "twelve layers, three folds; convexity before and after"),
     "figures": (
         ("plot_measure", "plot_neurons", "plot_scores", "plot_specimen"),
-        "starting Python and matplotlib",
+        "starting Python, matplotlib and seaborn",
     ),
 }
 OTHERS = "all else", "starting Python, most of it"

@@ -82,13 +82,17 @@ def verdicts(claims: Sequence[Claim], cases: pd.DataFrame) -> pd.DataFrame:
         if mine.empty:
             rows.append(told | {"verdict": UNTESTED})
         for study, part in mine.groupby("study", sort=False):
-            margin = _margins(claim, part)
+            verdict = _together(part["verdict"], claim.cases)
+            # One that is not known must not stand for the one that refutes all.
+            one_refutes = claim.cases == "all" and verdict == REFUTED
+            of_it = part[part["verdict"] == verdict] if one_refutes else part
+            margin = _margins(claim, of_it)
             order = margin.fillna(-np.inf).sort_values(kind="stable").index
             place = {"all": 0, "most": (len(order) - 1) // 2}.get(claim.cases, -1)
             shown = part.loc[order[place], list(_SHOWN)]
             rows.append(
                 told
-                | {"study": study, "verdict": _together(part["verdict"], claim.cases)}
+                | {"study": study, "verdict": verdict}
                 | {"n_cases": len(part), "n_supported": int((part["verdict"] == SUPPORTED).sum())}
                 | {"n_refuted": int((part["verdict"] == REFUTED).sum())}
                 | shown.to_dict()
