@@ -20,7 +20,7 @@ ALL = {
     if name in FIGURES
 }
 # A figure of each way of drawing: lines, areas, a heat map, points, points with intervals.
-BY_KIND_OF_DRAWING = ("scoreboard", "passage", "layers", "relation", "differences")
+BY_KIND_OF_DRAWING = ("counts", "areas", "layers", "relation", "differences")
 
 
 def drawn(kind, name, tables=None):
