@@ -10,6 +10,7 @@ from made_up import MODELS, SIMILARITIES, STUDIES, differences, grid, joined, lo
 from strata.figures import axes
 from strata.figures.catalogue import FIGURES, figure_names, models_of
 from strata.figures.drawing import draw
+from strata.figures.models import describe_models
 from strata.figures.style import new_figure, save
 
 # Each figure once: studies of two kinds that have it draw it alike.
@@ -188,3 +189,14 @@ def test_made_up_tables_have_a_row_for_each_thing_once():
     table = grid("x", concept=SIMILARITIES)
     assert len(table) == len(MODELS) * 4 * 2
     assert not table.duplicated(["model", "layer", "concept"]).any()
+
+
+def test_no_task_is_left_out_however_many_there_are():
+    tasks = [f"task{i}" for i in range(6)]
+    names = ["vit", *(f"vit-{task}" for task in tasks)]
+    compared = {"finetuned": {task: {"vit": f"vit-{task}"} for task in tasks}}
+    table = grid("graph_convexity", 1, names, family=["kind"])
+    styles = describe_models(names, {}, compared)
+    figure, data = draw("convexity.finetuned_convexity", "convexity", table, styles, {})
+    assert set(data["task"]) == {"pretrained", *tasks}
+    assert len(figure.axes[0].lines) == len(names)

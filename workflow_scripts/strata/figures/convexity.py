@@ -7,7 +7,7 @@ drawn, in which order.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
+from itertools import chain, cycle
 
 import numpy as np
 import pandas as pd
@@ -196,7 +196,7 @@ def _finetuned(
     if not groups:
         raise StrataError("no model has all its fine-tuned versions: nothing to compare")
     bases, families = list(groups[""]), list(dict.fromkeys(rows["family"]))
-    looks = dict(zip(groups, (_PRETRAINED, *TASK_LOOKS), strict=False))
+    looks = dict(zip(groups, chain([_PRETRAINED], cycle(TASK_LOOKS)), strict=False))
     alone = len(bases) == 1 < len(families)
     shape = (_COLUMNS, 1.4, True) if alone else (len(bases), 1.3, "row")
     figure, panels, columns = _grid(len(bases) * len(families), *shape)

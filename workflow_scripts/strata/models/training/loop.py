@@ -19,7 +19,7 @@ from strata.models.training.recipe import Schedule
 
 _SECONDS_BETWEEN_LOGS = 20
 _STEPS_BETWEEN_CHECKPOINTS = 500  # of a training that is not validated on its way
-# A state is four times the weights: a short training is done again in less time than it is written.
+# At least: a state is four times the weights, and most trainings of a cut are over sooner.
 _SECONDS_BETWEEN_CHECKPOINTS = 20
 
 
@@ -71,8 +71,8 @@ def fit(
     `loss_of(rows, draw)` computes the loss on the samples `rows` (a permutation of 0..n-1 is
     walked through again and again), with all randomness from the generator `draw`. The parameters
     in `head`, which start from nothing, learn faster by `head_factor`. With `checkpoint` a file
-    holds the state of a validation (every 500 steps without one) no more than some 20 seconds ago:
-    a run that was killed goes on from there, and ends as if it had not been.
+    holds the state of a validation (every 500 steps without one), written every 20 seconds at
+    most: a run that was killed goes on from there, and ends as if it had not been.
     """
     run = _Run(module, schedule, _optimizer(module, schedule, head, head_factor))
     if checkpoint and checkpoint.is_file():
