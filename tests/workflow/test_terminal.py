@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -325,6 +326,26 @@ def test_the_set_up_takes_uv_where_it_is_and_pip_where_uv_fails(tmp_path):
         "torch",
         "--no-deps --editable .",
     ]
+
+
+def test_where_there_is_no_uv_pip_brings_that_of_the_lock(tmp_path):
+    script, venv, calls = clone(tmp_path / "strata"), tmp_path / "venv", tmp_path / "calls"
+    lock = (ROOT / "requirements.txt").read_text()
+    (tmp_path / "strata/requirements.txt").write_text(lock)
+    stub(tmp_path / "uv", f'echo "uv $UV_DEFAULT_INDEX $*" >>{calls}')
+    stub(venv / "bin/python", f'echo "pip $*" >>{calls}; cp {tmp_path}/uv {venv}/bin/uv')
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    for name in ("awk", "bash", "cksum", "cp", "cut", "dirname", "env", "ln", "sed", "touch", "tr"):
+        (commands / name).symlink_to(shutil.which(name))
+    variables = {"STRATA_VENV": str(venv), "PATH": str(commands), "UV_DEFAULT_INDEX": ""}
+    printed = set_up(script, sys.executable, **variables, PIP_INDEX_URL="https://mirror/simple")
+    assert "now with pip" not in printed
+    brought, *by_uv = calls.read_text().splitlines()
+    assert brought.endswith(f"--no-deps --require-hashes -r {venv}/uv.txt")
+    asked = (venv / "uv.txt").read_text()
+    assert re.fullmatch(r"uv==\S+( \\\n    --hash=sha256:\w{64})+\n", asked) and asked in lock
+    assert [line.split(" pip install")[0] for line in by_uv] == ["uv https://mirror/simple"] * 2
 
 
 def test_a_clone_that_has_moved_gets_its_packages_anew(tmp_path):
