@@ -45,13 +45,16 @@ def zoo_folder(wildcards):
 
 
 def recipe_files(wildcards):
-    """A recipe, and the image tower and concept list that it names."""
+    """A recipe, and the networks and the concept list that it names."""
     path = zoo_file(wildcards, "recipe.yaml")
     recipe = yaml.safe_load(Path(path).read_text())
-    tower = recipe.get("architecture", {}).get("image_tower")
-    words = recipe.get("objective_options", {}).get("concepts")
-    weights = f"{tower}/model.safetensors" if tower else None
-    return [path, *(file for file in (weights, words) if file)]
+    options = recipe.get("objective_options", {})
+    networks = (
+        recipe.get("architecture", {}).get("image_tower"),
+        options.get("teacher"),
+    )
+    weights = [f"{network}/model.safetensors" for network in networks if network]
+    return [path, *weights, *([options["concepts"]] if "concepts" in options else [])]
 
 
 def finetuning_of(wildcards):

@@ -87,13 +87,13 @@ def single(features):
 
 def test_the_number_of_threads_changes_nothing(monkeypatch):
     draw = np.random.default_rng(2)
-    labels = np.arange(1200) % 13
+    labels = np.arange(600) % 13
     for features in (draw.normal(size=(1200, 40)), np.round(draw.normal(size=(1200, 3)))):
         found = []
         for threads in (1, 2, 5):
             monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
             graph = neighbor_graph(features)
-            scores = graph_convexity(features, labels, halves=3, permutations=3)
+            scores = graph_convexity(features[:600], labels, halves=2, permutations=2)
             table = scores.concepts.to_json(double_precision=15)
             found.append(([np.asarray(x).tobytes() for x in graph], scores.mean, scores.low, table))
         assert found[0] == found[1] == found[2]

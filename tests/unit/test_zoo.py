@@ -2,8 +2,10 @@
 
 import importlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +18,9 @@ from strata.models.encoder import load_encoder
 from strata.models.locked import checksum
 from strata.models.training import read_recipe, train
 from strata.models.training.interpolation import interpolated, partners
+from strata.models.training.pictures import Look
 from strata.models.training.recipe import SpeechData
+from strata.models.training.rendered import Rendered
 from strata.models.training.text import caption_tokenizer
 
 ZOO = Path(__file__).parents[2] / "resources" / "zoo"
@@ -134,6 +138,13 @@ def test_a_killed_zoo_training_goes_on_where_it_was(tmp_path, monkeypatch):
     assert not list(folder.iterdir())
 
 
+train_module = importlib.import_module("strata.models.training.train")
+
+
+def with_twins(names) -> set[str]:
+    return {f"{twin}{name}" for name in names for twin in ("", "random_")}
+
+
 LITTLE = {"supervised": "micro-vit", "masked": "micro-mae", "contrastive": "micro-clip"}
 
 
@@ -143,7 +154,6 @@ def test_a_picture_recipe_is_followed_and_its_card_is_that_of_what_is_saved(obje
     taken again of what was saved."""
     import transformers
 
-    module = importlib.import_module("strata.models.training.train")
     recipe = read_recipe(ZOO / LITTLE[objective] / "recipe.yaml")
     assert recipe.objective == objective
     smaller = {"num_hidden_layers": 2}
@@ -162,7 +172,7 @@ def test_a_picture_recipe_is_followed_and_its_card_is_that_of_what_is_saved(obje
     )
     card = train(little, tmp_path / "it", log=lambda line: None)
     assert len(load_encoder(tmp_path / "it", device="cpu").layers) == 2
-    held_out = module._Pictures.render(little.data, 300, little.data.seed + 1)
+    held_out = Rendered.render(little.data, 300, little.data.seed + 1)
     if objective == "supervised":
         model = transformers.AutoModelForImageClassification.from_pretrained(tmp_path / "it").eval()
         pixels = held_out.look.tensor(held_out.images)
@@ -172,14 +182,63 @@ def test_a_picture_recipe_is_followed_and_its_card_is_that_of_what_is_saved(obje
         assert list(model.config.id2label.values()) == list(held_out.world.families["object"])
     elif objective == "masked":
         model = transformers.ViTMAEForPreTraining.from_pretrained(tmp_path / "it").eval()
-        again = module._probe_scores(model, held_out)
-        assert set(card["scores"]) == {"held_out_loss"} | {
-            f"{twin}{name}" for name in again for twin in ("", "random_")
-        }
+        again = held_out.probe_scores(train_module._unmasked(model))
+        assert set(card["scores"]) == {"held_out_loss"} | with_twins(again)
         assert 0.9 < card["scores"]["held_out_loss"] < 1.5  # of patches of variance 1
     else:
         model = transformers.CLIPModel.from_pretrained(tmp_path / "it").eval()
         tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "it")
-        again = module._clip_scores(model, tokenizer, held_out)
+        again = train_module._clip_scores(model, tokenizer, held_out)
         assert {f"zero_shot_{name}" for name in ("object", "texture")} <= set(again)
     assert again == pytest.approx({name: card["scores"][name] for name in again}, abs=1e-4)
+
+
+def test_a_distilled_model_learns_what_its_teacher_sees_and_nothing_of_labels(tmp_path):
+    """A teacher with random weights and 40 pictures: they are told better than by their mean."""
+    import transformers
+
+    recipe = read_recipe(ZOO / "scenes-distilled" / "recipe.yaml")
+    teacher = tmp_path / "teacher"
+    sizes = {"hidden_size": 12, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = transformers.Dinov2Config(image_size=56, patch_size=14, **sizes)
+    transformers.Dinov2Model(config).save_pretrained(teacher)
+    Look(56).write(teacher)
+    little = replace(
+        recipe,
+        architecture=recipe.architecture | {"num_hidden_layers": 2},
+        data=replace(recipe.data, n=40, held_out=600, size=56),
+        schedule=replace(recipe.schedule, steps=100, batch_size=20),
+        objective_options={"teacher": str(teacher)},
+        requires={},
+    )
+    lines = []
+    card = train(little, tmp_path / "it", log=lines.append)
+    assert card["teacher"] == {"folder": str(teacher), "sha256": checksum(teacher)}
+    assert float(re.search(r"step 100/100  loss (\S+)", "".join(lines))[1]) < 0.7
+    model = transformers.AutoModel.from_pretrained(tmp_path / "it", add_pooling_layer=False).eval()
+    held_out = Rendered.render(little.data, 600, little.data.seed + 1)
+    again = held_out.probe_scores(lambda x: model(pixel_values=x).last_hidden_state[:, 0])
+    assert again == pytest.approx({name: card["scores"][name] for name in again}, abs=1e-4)
+    assert set(card["scores"]) == {"held_out_loss"} | with_twins(again)
+    assert len(load_encoder(tmp_path / "it", device="cpu").layers) == 2
+
+
+def test_states_of_a_teacher_stand_where_its_patches_stand(tmp_path):
+    """A teacher that repeats what it is shown: the class token apart, then row by row."""
+    module = importlib.import_module("strata.models.training.distilled")
+    recipe = read_recipe(ZOO / "scenes-distilled" / "recipe.yaml")
+    teacher = object.__new__(module._Teacher)
+    teacher.look, teacher.grid = Look(112), 4
+    values = torch.arange(64.0).view(1, 64, 1)
+
+    def shown(pixel_values):
+        tokens = torch.cat([torch.tensor([[[-1.0], [-2.0]]]), values], dim=1)  # one of a register
+        return SimpleNamespace(last_hidden_state=tokens.expand(len(pixel_values), -1, -1))
+
+    shown.config = SimpleNamespace(patch_size=14)
+    teacher.model = shown
+    found = teacher._states(np.zeros((2, 112, 112, 3), dtype=np.uint8))
+    assert found.shape == (2, 17, 1) and found.dtype == torch.float16
+    means = values.view(4, 2, 4, 2).mean(dim=(1, 3)).flatten()
+    assert found[1, :, 0].tolist() == [-1, *means.tolist()]
+    assert module._Teacher(recipe).grid == 6

@@ -49,6 +49,11 @@ def probe_accuracy(
     return float(probe.fit(features[train], labels[train]).score(features[test], labels[test]))
 
 
+def beside_twin(scores: Mapping[str, float], twin: Mapping[str, float]) -> dict[str, float]:
+    """Scores of a model, and those of a twin with random weights as `random_...`."""
+    return dict(scores) | {f"random_{name}": value for name, value in twin.items()}
+
+
 def zero_shot(
     images: np.ndarray,
     texts: Callable[[list[str]], np.ndarray],

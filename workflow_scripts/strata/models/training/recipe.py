@@ -8,7 +8,7 @@ from pathlib import Path
 from strata.errors import StrataError
 
 SPEECH_OBJECTIVES = ("contrastive_speech", "clustered_speech")
-OBJECTIVES = ("supervised", "masked", "contrastive", "locked", *SPEECH_OBJECTIVES)
+OBJECTIVES = ("supervised", "masked", "contrastive", "locked", "distilled", *SPEECH_OBJECTIVES)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ class Recipe:
     `architecture` names a transformers configuration class (`config`) and its arguments;
     `requires` maps a metric of the card to the least value with which the model may be shipped;
     `objective_options` are the objective's own (for clustered_speech: `clusters` of either round,
-    `first_steps` of the first, `layer` whose states are clustered for the second).
+    `first_steps` of the first, `layer` whose states are clustered for the second; for distilled:
+    `teacher`, a folder).
     """
 
     name: str

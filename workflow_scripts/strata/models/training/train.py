@@ -9,31 +9,23 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
-from PIL import Image
 
-from strata.compat import prepare_imports
 from strata.data.microspeech import RATE
-from strata.data.worlds import World, world_named
 from strata.errors import StrataError
 from strata.models.cards import write_card
 from strata.models.front_end import write_sound_processor
 from strata.models.locked import TOWER, checksum
 from strata.models.training import evaluate, speech
+from strata.models.training.distilled import distilled
 from strata.models.training.locked import locked
 from strata.models.training.loop import fit
 from strata.models.training.pictures import Look
-from strata.models.training.recipe import SPEECH_OBJECTIVES, Recipe, TrainingData
+from strata.models.training.recipe import SPEECH_OBJECTIVES, Recipe
+from strata.models.training.rendered import Rendered, build
 from strata.models.training.text import caption_tokenizer, tokenize, words_of
 
 Log = Callable[[str], None]
-_PROBED = (
-    "object",
-    "background_color",
-    "texture",
-)  # factors that a card tells of, by linear probes
-_RENDERED = 1000  # pictures in full size in memory at a time
 _SHORT_CAPTIONS = 0.3  # share of training captions that are a bare word or phrase
 
 
@@ -57,6 +49,8 @@ def train(
     look, checkpoint = None, _checkpoint(recipe, checkpoints)
     if recipe.objective == "locked":
         model, tokenizer, look, scores = locked(recipe, log, checkpoint)
+    elif recipe.objective == "distilled":
+        tokenizer, (model, scores) = None, distilled(recipe, log, checkpoint)
     else:
         follow = _on_speech if recipe.objective in SPEECH_OBJECTIVES else _on_pictures
         model, tokenizer, scores = follow(recipe, log, checkpoint)
@@ -83,8 +77,8 @@ def _checkpoint(recipe: Recipe, folder: str | Path | None) -> Path | None:
 
 def _on_pictures(recipe: Recipe, log: Log, checkpoint: Path | None):
     log(f"{recipe.name}: rendering {recipe.data.n} + {recipe.data.held_out} pictures")
-    pictures = _Pictures.render(recipe.data, recipe.data.n, recipe.data.seed)
-    held_out = _Pictures.render(recipe.data, recipe.data.held_out, recipe.data.seed + 1)
+    pictures = Rendered.render(recipe.data, recipe.data.n, recipe.data.seed)
+    held_out = Rendered.render(recipe.data, recipe.data.held_out, recipe.data.seed + 1)
     torch.manual_seed(recipe.schedule.seed)
     objective = {"supervised": _supervised, "masked": _masked, "contrastive": _contrastive}
     return objective[recipe.objective](recipe, pictures, held_out, log, checkpoint)
@@ -100,50 +94,15 @@ def _on_speech(recipe: Recipe, log: Log, checkpoint: Path | None):
     scores = speech.probe_scores(model, unheard)
     torch.manual_seed(recipe.schedule.seed + 1)
     twin = speech.probe_scores(type(model)(model.config).eval(), unheard)
-    return model, None, scores | {f"random_{name}": value for name, value in twin.items()}
+    return model, None, evaluate.beside_twin(scores, twin)
 
 
-class _Pictures:
-    """Rendered pictures of a world with their factors."""
-
-    def __init__(self, images: np.ndarray, factors: pd.DataFrame, world: World):
-        self.images, self.factors, self.world = images, factors, world
-        self.rows = list(factors.itertuples(index=False))
-        self.look = Look(images.shape[1])
-
-    @classmethod
-    def render(cls, data: TrainingData, n: int, seed: int) -> _Pictures:
-        world = world_named(data.world)
-        factors = world.sample(n, seed)
-        look = Look(data.seen or data.size)
-        images = np.empty((n, look.size, look.size, 3), dtype=np.uint8)
-        for start in range(0, n, _RENDERED):
-            part = world.render(factors.iloc[start : start + _RENDERED], data.size, seed)
-            for i, pixels in enumerate(part, start):
-                images[i] = look.resized(Image.fromarray(pixels))
-        return cls(images, factors, world)
-
-    def classes(self, family: str) -> np.ndarray:
-        """Class number of every picture in a factor family; -1 where that does not apply."""
-        values = list(self.world.families[family])
-        return pd.Categorical(self.factors[family], categories=values).codes.astype(np.int64)
-
-
-def _build(architecture: dict, model_class: str, **extra):
-    prepare_imports()
-    import transformers
-
-    arguments = {key: value for key, value in architecture.items() if key != "config"}
-    config = getattr(transformers, architecture["config"])(**arguments, **extra)
-    return getattr(transformers, model_class)(config)
-
-
-def _supervised(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log, checkpoint):
+def _supervised(recipe: Recipe, pictures: Rendered, held_out: Rendered, log: Log, checkpoint):
     """Classify the object, by cross-entropy."""
     names = dict(enumerate(pictures.world.families["object"]))
     model_class = recipe.architecture["config"].replace("Config", "ForImageClassification")
     labels = {"id2label": names, "label2id": {name: i for i, name in names.items()}}
-    model = _build(recipe.architecture, model_class, num_labels=len(names), **labels)
+    model = build(recipe.architecture, model_class, num_labels=len(names), **labels)
     targets = torch.from_numpy(pictures.classes("object"))
 
     def loss_of(rows, draw):
@@ -157,14 +116,14 @@ def _supervised(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: L
     return model, None, {"object_accuracy": accuracy}
 
 
-def _masked(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log, checkpoint):
+def _masked(recipe: Recipe, pictures: Rendered, held_out: Rendered, log: Log, checkpoint):
     """Reconstruct hidden patches (masked autoencoding).
 
     Scores: the loss on held-out pictures (of patches of variance 1: the share that is not
     explained), and linear probes on the mean token for three factors, of the model and of its
     random twin.
     """
-    model = _build(recipe.architecture, "ViTMAEForPreTraining")
+    model = build(recipe.architecture, "ViTMAEForPreTraining")
 
     def loss_on(images, draw):
         pixels = pictures.look.shifted(images, draw)
@@ -179,22 +138,11 @@ def _masked(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log, 
     draw = torch.Generator().manual_seed(recipe.schedule.seed)
     with torch.inference_mode():
         unexplained = float(loss_on(held_out.images, draw))
-    scores = {"held_out_loss": unexplained} | _probe_scores(model, held_out)
+    probed = held_out.probe_scores(_unmasked(model))
     torch.manual_seed(recipe.schedule.seed + 1)
-    twin = _probe_scores(_build(recipe.architecture, "ViTMAEForPreTraining").eval(), held_out)
-    return model, None, scores | {f"random_{name}": value for name, value in twin.items()}
-
-
-def _probe_scores(model, held_out: _Pictures) -> dict[str, float]:
-    """Accuracy of linear probes on the mean token, by factor."""
-    features = evaluate.in_batches(_unmasked(model), held_out.look, held_out.images)
-    scores = {}
-    for family in _PROBED:
-        labels = held_out.classes(family)
-        known = labels >= 0
-        accuracy = evaluate.probe_accuracy(features[known], labels[known])
-        scores[f"{family}_probe_accuracy"] = accuracy
-    return scores
+    twin = build(recipe.architecture, "ViTMAEForPreTraining").eval()
+    beside = evaluate.beside_twin(probed, held_out.probe_scores(_unmasked(twin)))
+    return model, None, {"held_out_loss": unexplained} | beside
 
 
 def _unmasked(model):
@@ -210,7 +158,7 @@ def _unmasked(model):
     return features
 
 
-def _contrastive(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: Log, checkpoint):
+def _contrastive(recipe: Recipe, pictures: Rendered, held_out: Rendered, log: Log, checkpoint):
     """Match pictures with their captions (CLIP's symmetric contrastive loss)."""
     tokenizer = caption_tokenizer(
         _words(pictures), recipe.architecture["text_config"]["max_position_embeddings"]
@@ -218,7 +166,7 @@ def _contrastive(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: 
     text = dict(recipe.architecture["text_config"], vocab_size=len(tokenizer))
     for role in ("bos", "eos", "pad"):
         text[f"{role}_token_id"] = getattr(tokenizer, f"{role}_token_id")
-    model = _build(dict(recipe.architecture, text_config=text), "CLIPModel")
+    model = build(dict(recipe.architecture, text_config=text), "CLIPModel")
 
     def loss_of(rows, draw):
         seed = int(torch.randint(2**31, (1,), generator=draw))
@@ -235,7 +183,7 @@ def _contrastive(recipe: Recipe, pictures: _Pictures, held_out: _Pictures, log: 
     return model, tokenizer, _clip_scores(model, tokenizer, held_out)
 
 
-def _words(pictures: _Pictures) -> set[str]:
+def _words(pictures: Rendered) -> set[str]:
     """All words of a world's captions and names of factors."""
     world, chance = pictures.world, np.random.default_rng(0)
     lines = [
@@ -252,7 +200,7 @@ def _words(pictures: _Pictures) -> set[str]:
     return words_of([*lines, *asked, *world.vocabulary()])
 
 
-def _clip_scores(model, tokenizer, held_out: _Pictures) -> dict[str, float]:
+def _clip_scores(model, tokenizer, held_out: Rendered) -> dict[str, float]:
     def unit(vectors: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.normalize(vectors, dim=-1)
 
@@ -297,5 +245,7 @@ def _save(
     if recipe.objective == "locked":
         tower = recipe.architecture["image_tower"]
         card[TOWER] = {"folder": tower, "sha256": checksum(tower)}
+    if teacher := recipe.objective_options.get("teacher"):
+        card["teacher"] = {"folder": teacher, "sha256": checksum(teacher)}
     write_card(directory, card)
     return card
