@@ -16,7 +16,7 @@ QUICK = [
     ("coverage_alignment", lambda s: s.get("models") == 8, 40),
     ("coverage_convexity", lambda s: s["kind"] == "graph" and s["samples"] == 60, 60),
     ("coverage_convexity", lambda s: s["kind"] == "euclidean" and s["samples"] == 60, 100),
-    ("coverage_labels", lambda s: s["pictures"] == 300 and s["neurons"] == 64, 20),
+    ("coverage_labels", lambda s: s["pictures"] == 300 and s["neurons"] == 64, 40),
     ("coverage_pruning", lambda s: s.get("speakers") == 10 and s["seeds"] == 5, 100),
 ]
 
