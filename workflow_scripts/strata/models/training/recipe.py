@@ -57,7 +57,7 @@ class Recipe:
     `requires` maps a metric of the card to the least value with which the model may be shipped;
     `objective_options` are the objective's own (for clustered_speech: `clusters` of either round,
     `first_steps` of the first, `layer` whose states are clustered for the second; for distilled:
-    `teacher`, a folder).
+    `teacher`, the folder of a vision transformer with a class token).
     """
 
     name: str
