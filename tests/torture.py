@@ -70,13 +70,14 @@ def jobs_in(directory: Path) -> dict[int, str]:
     scripts = str(directory / ".snakemake/scripts") + "/"
     found = {}
     for number, words in commands(directory):
-        if len(words) > 1 and words[1].startswith(scripts):
-            found[number] = words[1].removeprefix(scripts).split(".", 1)[1]
+        for script in (word for word in words[1:] if word.startswith(scripts)):
+            found[number] = script.removeprefix(scripts).split(".", 1)[1]
     return found
 
 
 def snakemakes_in(directory: Path) -> list[int]:
-    return [number for number, words in commands(directory) if words[1:3] == ["-m", "snakemake"]]
+    program = "/tools/warm/snakemake"
+    return [number for number, words in commands(directory) if "".join(words[1:2]).endswith(program)]
 
 
 def there(copy: Workflow, names: Sequence[str]) -> float:

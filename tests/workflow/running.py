@@ -52,7 +52,8 @@ class Workflow:
         """Start snakemake with two cores; commands are looked for in `tools` first."""
         mirror = find_mirror()
         named = {"STRATA_MIRROR": str(mirror)} if mirror else {}
-        return self._start(["snakemake", "--cores", "2", *arguments], named, tools)
+        command = [sys.executable, "tools/warm/snakemake", "--cores", "2", *arguments]
+        return self._start(command, named, tools)
 
     def study(self, *options: str, cores: int = 2) -> subprocess.Popen:
         """Start what `make paper` starts, which tells what a user sees."""

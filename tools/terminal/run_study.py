@@ -299,7 +299,7 @@ def main(target: str, *options: str) -> int:
         display.say("LaTeX is missing: all but the PDF is made")
     goals = [] if target == "paper" else [target]
     goals = ["figures", "write_numbers", "atlas"] if lacking else goals
-    command = [sys.executable, "-m", "snakemake", *goals, *options]
+    command = [sys.executable, ROOT / "tools/warm/snakemake", *goals, *options]
     run = display.run = Run([*options], display.say)
     began = time.monotonic()
     status = watch([*command, *(() if "--cores" in options else ("--cores", "all"))], run, display)

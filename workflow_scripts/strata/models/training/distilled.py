@@ -27,6 +27,7 @@ def distilled(recipe: Recipe, log: Log, checkpoint: Path | None = None):
     the last states of the recipe's `teacher`, which sees the same picture in full size.
 
     The teacher's states are computed once; those of its patches are brought to the model's grid.
+    The pupil sees each picture a little shifted, by less than half a patch, as if it were not.
     Returns the model and the card's scores: the share of the teacher's variance on held-out
     pictures that is not explained (`held_out_loss`), and linear probes on the class token, of the
     model and of a random twin.
@@ -40,7 +41,8 @@ def distilled(recipe: Recipe, log: Log, checkpoint: Path | None = None):
     pupil = _Pupil(_build(recipe), states.shape[-1])
 
     def loss_of(rows, draw):
-        return scale.unexplained(pupil(pictures.look.tensor(pictures.images[rows])), states[rows])
+        pixels = pictures.look.shifted(pictures.images[rows], draw)
+        return scale.unexplained(pupil(pixels), states[rows])
 
     fit(pupil, loss_of, data.n, recipe.schedule, log, checkpoint=checkpoint)
     predicted = evaluate.in_batches(pupil, held_out.look, held_out.images)

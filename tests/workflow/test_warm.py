@@ -1,0 +1,146 @@
+"""Scripts in forks of one process (tools/warm) end as in interpreters of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from running import ROOT
+
+WARM = ROOT / "tools/warm"
+
+
+class Warm:
+    """A server, and a way to run a script as Snakemake does."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.environment = os.environ | {
+            "STRATA_WARM": str(folder / "socket"),
+            "STRATA_PYTHON": sys.executable,
+            "PYTHONPATH": str(ROOT / "workflow_scripts"),
+            "OMP_NUM_THREADS": "1",
+        }
+        command = [sys.executable, WARM / "server.py", folder / "socket"]
+        self.server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.server.stdout.readline()
+
+    def start(self, text: str, **changes: str) -> subprocess.Popen:
+        """Start a script in a folder of its own, with an environment that may be changed."""
+        script = self.folder / "a script.py"
+        script.write_text(text)
+        return subprocess.Popen(
+            [WARM / "python", script],
+            cwd=self.folder,
+            env=self.environment | changes,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, text: str, **changes: str) -> tuple[int, str, str]:
+        """Exit status, output and errors of a script."""
+        running = self.start(text, **changes)
+        out, errors = running.communicate(timeout=60)
+        return running.returncode, out, errors
+
+    def loads(self, module: str) -> bool:
+        """Wait until a script finds a module loaded."""
+        asked = f"import sys; sys.exit({module!r} not in sys.modules)"
+        return any(self(asked)[0] == 0 or time.sleep(0.5) for _ in range(120))
+
+
+@pytest.fixture
+def warm(tmp_path):
+    made = Warm(tmp_path)
+    yield made
+    made.server.stdin.close()
+    assert made.server.wait(timeout=20) == 0
+
+
+def gone(process: int) -> bool:
+    """Wait until a process has ended."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "out", "errors"),
+    [
+        ("print('done')", 0, "done\n", ""),
+        ("import sys; sys.exit(3)", 3, "", ""),
+        ("import sys; print('so far', end=''); sys.exit('error: why')", 1, "so far", "error: why\n"),
+        ("import atexit; atexit.register(print, 'at the end')", 0, "at the end\n", ""),
+        ("import os; os.kill(os.getpid(), 15)", -signal.SIGTERM, "", ""),
+        ("import os; os.kill(os.getpid(), 9)", -signal.SIGKILL, "", ""),
+        ("import os, sys; print(os.getcwd() == sys.path[0], __name__)", 0, "True __main__\n", ""),
+    ],
+)
+def test_a_script_ends_as_in_an_interpreter_of_its_own(warm, text, status, out, errors):
+    assert warm(text) == (status, out, errors)
+    alone = subprocess.run(
+        [sys.executable, warm.folder / "a script.py"],
+        cwd=warm.folder,
+        env=warm.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert (alone.returncode, alone.stdout, alone.stderr) == (status, out, errors)
+
+
+def test_a_traceback_begins_in_the_script(warm):
+    status, _, errors = warm("def broken():\n    raise ValueError('here')\nbroken()")
+    lines = errors.splitlines()
+    assert status == 1 and lines[0].startswith("Traceback") and "a script.py" in lines[1]
+    assert lines[-1] == "ValueError: here" and "server.py" not in errors
+
+
+def test_libraries_are_loaded_while_nothing_is_asked_for(warm):
+    assert warm("import sys; print('pandas' in sys.modules)")[1] == "False\n"
+    assert warm.loads("pandas")
+    # As they were loaded in the environment that all scripts share, one in another has its own.
+    asked = "import sys, os; print('pandas' in sys.modules, os.environ['OMP_NUM_THREADS'])"
+    assert warm(asked)[1] == "True 1\n"
+    assert warm(asked, OMP_NUM_THREADS="2")[1] == "False 2\n"
+    assert warm(asked, TMPDIR="/elsewhere")[1] == "True 1\n"
+
+
+def test_what_a_script_changes_the_next_does_not_see(warm):
+    warm("import os, random; random.seed(1); os.environ['LEFT'] = 'x'; os.chdir('/')")
+    status, out, _ = warm("import os; print(os.environ.get('LEFT'), os.getcwd())")
+    assert (status, out) == (0, f"None {warm.folder}\n")
+
+
+def test_a_script_whose_caller_is_killed_ends(warm):
+    running = warm.start("import os, time; print(os.getpid(), flush=True); time.sleep(600)")
+    script = int(running.stdout.readline())
+    running.kill()
+    assert gone(script)
+
+
+def test_scripts_end_with_the_server(warm):
+    running = warm.start("import os, time; print(os.getpid(), flush=True); time.sleep(600)")
+    script = int(running.stdout.readline())
+    warm.server.stdin.close()
+    assert gone(script) and running.wait(timeout=20) == -signal.SIGKILL
+
+
+def test_without_a_server_a_script_has_an_interpreter_of_its_own(warm):
+    warm.server.stdin.close()
+    warm.server.wait()
+    assert warm("print('alone')")[:2] == (0, "alone\n")
+    help_text = subprocess.run(
+        [WARM / "python", "-c", "print('options too')"], env=warm.environment, capture_output=True
+    )
+    assert help_text.stdout == b"options too\n"
