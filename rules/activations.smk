@@ -20,9 +20,10 @@ rule extract_shard:
         code=code("activations/extract_activations.py", "torch"),
         options=lambda wildcards: {
             key: config["models"][wildcards.model][key]
-            for key in ("pool", "layers", "preprocess", "size", "context", "embedding")
+            for key in ("layers", "preprocess", "size", "context", "embedding")
             if key in config["models"][wildcards.model]
         },
+        readings=readings,
         device=config["device"],
         precision=config["precision"],
         batch_size=config["batch_size"],
@@ -32,7 +33,7 @@ rule extract_shard:
 
 rule merge_shards:
     input:
-        gather.shards("results/activations/{{dataset}}/.{{model}}/{scatteritem}"),
+        shards_of,
     output:
         directory("results/activations/{dataset}/{model}"),
     log:

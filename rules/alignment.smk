@@ -86,6 +86,10 @@ rule transform_layers:
         manifest=studied("results/data/{dataset}/manifest.parquet"),
         triplets=triplets_files,
         infos=triplets_infos,
+        convexity=known_convexity("results/measures/{study}/convexity/{model}.parquet"),
+        deviates=known_convexity(
+            "results/measures/{study}/deviates/convexity/{model}.parquet"
+        ),
         local_activations=local_images("results/activations/{dataset}/{model}"),
         local_manifest=local_images("results/data/{dataset}/manifest.parquet"),
     output:

@@ -77,7 +77,9 @@ def jobs_in(directory: Path) -> dict[int, str]:
 
 def snakemakes_in(directory: Path) -> list[int]:
     program = "/tools/warm/snakemake"
-    return [number for number, words in commands(directory) if "".join(words[1:2]).endswith(program)]
+    return [
+        number for number, words in commands(directory) if "".join(words[1:2]).endswith(program)
+    ]
 
 
 def there(copy: Workflow, names: Sequence[str]) -> float:

@@ -5,6 +5,39 @@ from strata.data.arrays import array_files
 from strata.data.folder import folder_state
 
 
+def readers(dataset, model):
+    """The models of the studies that run whose network and layers are a model's own, pooled in
+    other ways: one pass on a data set serves them all, and has the first one's name."""
+    own = ("pool", "label", "origin", "licence")
+
+    def network(name):
+        entry = config["models"][name].items()
+        return {key: value for key, value in entry if key not in own}
+
+    def is_wanted(name):
+        return f"results/activations/{dataset}/{name}" in activations_in_run(name)
+
+    if not is_wanted(model):
+        return [model]
+    alike = [name for name in config["models"] if network(name) == network(model)]
+    return [name for name in alike if is_wanted(name)]
+
+
+def readings(wildcards):
+    """How each of the models that read a network pools its layers."""
+    return {
+        name: config["models"][name].get("pool", "auto")
+        for name in readers(wildcards.dataset, wildcards.model)
+    }
+
+
+def shards_of(wildcards):
+    """The shards of the pass that serves a model."""
+    first = readers(wildcards.dataset, wildcards.model)[0]
+    pattern = "results/activations/{dataset}/.{model}/{{scatteritem}}"
+    return gather.shards(pattern.format(dataset=wildcards.dataset, model=first))
+
+
 def arrays_of(wildcards):
     """The folder of a user's arrays about a data set."""
     path = config["models"][wildcards.model]["path"]
@@ -27,17 +60,17 @@ def arrays_state(wildcards):
 
 def activations_in_studies(wildcards):
     """Activations of a model on the data sets of the studies that run."""
+    return activations_in_run(wildcards.model)
+
+
+def activations_in_run(model):
+    """The same, by the model's name."""
     names = []
     for study in (config["studies"][name] for name in config["run"]):
-        if (
-            study["kind"] == "published_labels"
-            or wildcards.model not in study["models"]
-        ):
+        if study["kind"] == "published_labels" or model not in study["models"]:
             continue
         names += study.get("probing") or [study["dataset"]]
         local = study.get("transforms", {}).get("local_images")
-        if local and wildcards.model in catalogue.models_of(study, "pretrained"):
+        if local and model in catalogue.models_of(study, "pretrained"):
             names.append(local["dataset"])
-    return [
-        f"results/activations/{name}/{wildcards.model}" for name in dict.fromkeys(names)
-    ]
+    return [f"results/activations/{name}/{model}" for name in dict.fromkeys(names)]

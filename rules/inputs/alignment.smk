@@ -25,6 +25,13 @@ def item_columns(wildcards):
     }
 
 
+def known_convexity(pattern):
+    """Input function: a table of a model's convexity before, where the study has families."""
+    return lambda wildcards: (
+        pattern.format(**wildcards) if study_of(wildcards)["families"] else []
+    )
+
+
 def local_images(pattern):
     """Input function: a file of the pictures whose neighborhoods gLocal keeps, where named."""
 

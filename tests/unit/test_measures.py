@@ -14,9 +14,11 @@ from strata.alignment.measures import alignment_measures
 from strata.alignment.optimised import transform_measures
 from strata.alignment.relation import relation_measures
 from strata.convexity import graph_convexity
+from strata.convexity.halved import halves_in_order
 from strata.convexity.measures import convexity_measures
+from strata.differences import with_deviates
 from strata.figures.convexity import concept_points
-from strata.tables import MEASURE_COLUMNS
+from strata.tables import MEASURE_COLUMNS, read_measures, write_measures
 
 PLACE = {"model": "m", "dataset": "d", "log": lambda line: None}
 
@@ -85,6 +87,31 @@ def test_transforms_tell_before_and_after(world):
     before = table[(table["metric"] == "graph_convexity_before") & (table["concept"] == "kind")]
     found = graph_convexity(layers[0][1], labels["kind"], halves=0)
     assert before["value"].tolist() == [found.mean] * 2
+
+
+def test_convexity_that_is_known_is_not_measured_again(world, tmp_path):
+    _, labels, layers, _ = world
+    options = {"methods": ["naive"], "grid": [0.1], "folds": 2, "halves": 4}
+    halves = {family: halves_in_order(labels[family], 4) for family in labels}
+    files = tmp_path / "measures.parquet", tmp_path / "deviates.parquet"
+    write_measures(convexity_measures(layers, labels, halves=halves, **PLACE), *files)
+    known = with_deviates(read_measures(str(files[0])), pd.read_parquet(files[1]))
+    found = [
+        transform_measures(layers[:1], labels, [judgements(world)], **options, **PLACE, before=each)
+        for each in (None, known)
+    ]
+    pd.testing.assert_frame_equal(*found)
+    moved = known.assign(value=0.125, low=0.1, high=0.2)
+    other = transform_measures(
+        layers[:1], labels, [judgements(world)], **options, **PLACE, before=moved
+    )
+    own = other["metric"] == "graph_convexity_before"
+    assert other.loc[own, "value"].eq(0.125).all()  # it is these that are read
+    with pytest.raises(StrataError, match="no convexity of 'kind' in layer first is known"):
+        transform_measures(
+            layers[:1], labels, [judgements(world)], **options, **PLACE,
+            before=known[known["family"] != "kind"],
+        )  # fmt: skip
 
 
 def test_before_and_after_a_transform_are_about_the_same_samples(world):

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from strata import StrataError
 from strata.activations.cache import ActivationCache, merge_shards
-from strata.activations.extraction import extract
+from strata.activations.extraction import extract, extract_readings
 from strata.compat import prepare_imports
 from strata.data import open_dataset
 from strata.data.manifest import write_dataset
@@ -154,6 +154,24 @@ def test_layers_can_be_chosen_by_path_and_number(tmp_path):
     for wrong in ("layerr", 7):
         with pytest.raises(StrataError, match=f"no layer {wrong!r}; found {found[0]}"):
             load_encoder(tmp_path / "vit", device="cpu", layers=[wrong])
+
+
+def test_one_pass_reads_a_network_in_several_ways(tmp_path, dataset):
+    save_vision(tmp_path / "vit", "vit")
+    encoder = load_encoder(tmp_path / "vit", device="cpu")
+    ways = {tmp_path / "together" / pool: pool for pool in ("auto", "mean", "cls", "spatial_mean")}
+    extract_readings(encoder, dataset, ways, batch_size=3, log=quiet)
+    read = {}
+    for place, pool in ways.items():
+        extract(encoder, dataset, tmp_path / pool, pool=pool, batch_size=3, log=quiet)
+        alone, together = ActivationCache(tmp_path / pool), ActivationCache(place)
+        assert together.index == alone.index and together.index["pooling"] == pool
+        read[pool] = np.stack([together.layer(i) for i in range(3)])
+        assert np.array_equal(read[pool], np.stack([alone.layer(i) for i in range(3)]))
+    assert np.array_equal(read["auto"], read["cls"])
+    assert not np.isclose(read["mean"], read["cls"]).any(axis=(0, 1)).all()
+    with pytest.raises(StrataError, match="pool: 'max' is unknown"):
+        extract_readings(encoder, dataset, {tmp_path / "x": "cls", tmp_path / "y": "max"})
 
 
 def test_shards_join_to_the_same_activations(tmp_path, dataset):

@@ -8,7 +8,7 @@ import torch
 
 from strata import StrataError
 from strata.activations.cache import SEGMENTS, ActivationCache, merge_shards
-from strata.activations.extraction import extract
+from strata.activations.extraction import extract, extract_readings
 from strata.compat import prepare_imports
 from strata.data import open_dataset
 from strata.data.folder import index_folder
@@ -283,6 +283,18 @@ def test_clips_and_phonemes_are_pooled_over_their_own_frames(dataset, tmp_path):
     piece = dataset.segments.iloc[row]
     first, last = encoder.front_end.frame_span(piece["start"], piece["end"], len(states))
     np.testing.assert_allclose(pieces.layer(1)[row], states[first:last].mean(axis=0), atol=1e-5)
+
+
+def test_sounds_and_their_pieces_are_read_in_several_ways_at_once(dataset, tmp_path):
+    encoder = load_encoder(speech_model(tmp_path / "m", "wav2vec2"), device="cpu")
+    ways = {tmp_path / "one": "mean", tmp_path / "two": "auto"}
+    extract_readings(encoder, dataset, ways, batch_size=5)
+    extract(encoder, dataset, tmp_path / "alone", batch_size=5)
+    for inner in (".", SEGMENTS):
+        caches = [ActivationCache(tmp_path / name / inner) for name in ("one", "two", "alone")]
+        for i in range(len(caches[0].layers)):
+            one, two, alone = (cache.layer(i) for cache in caches)
+            assert np.array_equal(one, alone) and np.array_equal(two, alone)
 
 
 def test_shards_join_to_the_whole(dataset, tmp_path):

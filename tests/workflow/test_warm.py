@@ -80,7 +80,12 @@ def gone(process: int) -> bool:
     [
         ("print('done')", 0, "done\n", ""),
         ("import sys; sys.exit(3)", 3, "", ""),
-        ("import sys; print('so far', end=''); sys.exit('error: why')", 1, "so far", "error: why\n"),
+        (
+            "import sys; print('so far', end=''); sys.exit('error: why')",
+            1,
+            "so far",
+            "error: why\n",
+        ),
         ("import atexit; atexit.register(print, 'at the end')", 0, "at the end\n", ""),
         ("import os; os.kill(os.getpid(), 15)", -signal.SIGTERM, "", ""),
         ("import os; os.kill(os.getpid(), 9)", -signal.SIGKILL, "", ""),

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import re
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from running import find_mirror, planned
+from strata.activations import ActivationCache
 from strata.tables import MEASURE_COLUMNS
 
 TINY = ("--configfile", "tests/workflow/tiny.yaml")
@@ -155,6 +158,27 @@ def test_the_same_inputs_give_the_same_bytes(workflow):
     assert [sha256(workflow.path(name)) for name in kept] == before
     workflow(*TINY, "--touch")  # what was made of these same bytes is newer than they again
     assert "Nothing to be done" in workflow(*TINY, "--dry-run")
+
+
+def test_one_pass_serves_all_models_that_read_a_network(fresh, tmp_path):
+    change = tmp_path / "change.yaml"
+    change.write_text(
+        "models: {patches: {source: zoo, id: micro-vit, modality: image, embedding: true, "
+        "label: patches, pool: mean}}\n"
+        "studies: {tiny: {models: [micro-vit, patches, micro-resnet, micro-vit-random, tiny-kind]}}"
+    )
+    folder = "results/activations/tiny"
+    wanted = [f"{folder}/{model}" for model in ("patches", "micro-vit", "micro-resnet")]
+    told = fresh(*TINY, str(change), "--", *wanted)
+    table = told.partition("Job stats:")[2]
+    assert re.search(r"^extract_shard +2$", table, re.M)  # the other is the residual network's
+    assert re.search(r"^merge_shards +3$", table, re.M)
+    caches = {model: ActivationCache(fresh.path(f"{folder}/{model}")) for model in
+              ("patches", "micro-vit")}  # fmt: skip
+    assert caches["patches"].index["pooling"] == "mean"
+    assert caches["micro-vit"].index["pooling"] == "auto"
+    class_token, mean = (caches[model].layer(3) for model in ("micro-vit", "patches"))
+    assert class_token.shape == mean.shape and not np.isclose(class_token, mean).all()
 
 
 def test_a_typo_is_named_before_any_job_runs(fresh):

@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import gc
 import importlib
+import io
 import json
 import os
 import runpy
@@ -80,11 +81,12 @@ def _take_on(environment: dict[str, str]) -> dict[str, str]:
 
 def _load(name: str) -> None:
     """Import a library; a script whose import fails says so itself."""
-    with contextlib.suppress(Exception), open(os.devnull, "w") as nowhere:
-        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-            if name.startswith("transformers"):
-                importlib.import_module("strata.compat").prepare_imports()
-            importlib.import_module(name)
+    said = io.StringIO()
+    quiet = contextlib.redirect_stdout(said), contextlib.redirect_stderr(said)
+    with contextlib.suppress(Exception), quiet[0], quiet[1]:
+        if name.startswith("transformers"):
+            importlib.import_module("strata.compat").prepare_imports()
+        importlib.import_module(name)
     gc.freeze()  # what is there is shared by all forks
 
 

@@ -1,4 +1,4 @@
-"""Record every layer of a model for one shard of a data set."""
+"""Record every layer of a network for one shard of a data set, for all models that read it."""
 
 from job import job
 
@@ -7,22 +7,22 @@ with job(snakemake):
 
     import torch
 
-    from strata.activations.extraction import extract
+    from strata.activations.extraction import extract_readings
     from strata.data import open_dataset
     from strata.models.encoder import load_encoder
 
     torch.set_num_threads(snakemake.threads)
-    options = dict(snakemake.params.options)
-    pool = options.pop("pool", "auto")
     shard, shards = map(int, snakemake.wildcards.scatteritem.split("-of-"))
     encoder = load_encoder(
-        Path(snakemake.input.model[0]).parent, device=snakemake.params.device, **options
+        Path(snakemake.input.model[0]).parent,
+        device=snakemake.params.device,
+        **snakemake.params.options,
     )
-    extract(
+    folder = Path(snakemake.output[0])
+    extract_readings(
         encoder,
         open_dataset(Path(snakemake.input.manifest).parent),
-        snakemake.output[0],
-        pool=pool,
+        {folder / model: pool for model, pool in snakemake.params.readings.items()},
         batch_size=snakemake.params.batch_size,
         precision=snakemake.params.precision,
         shard=(shard - 1, shards),

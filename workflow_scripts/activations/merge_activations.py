@@ -3,6 +3,9 @@
 from job import job
 
 with job(snakemake):
+    from pathlib import Path
+
     from strata.activations.cache import merge_shards
 
-    merge_shards(list(snakemake.input), snakemake.output[0])
+    shards = [Path(shard) / snakemake.wildcards.model for shard in snakemake.input]
+    merge_shards(shards, snakemake.output[0])

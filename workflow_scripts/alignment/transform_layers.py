@@ -3,6 +3,7 @@
 from job import job
 
 with job(snakemake):
+    import pandas as pd
     import torch
 
     from strata.activations.probing import ProbingSet
@@ -10,7 +11,8 @@ with job(snakemake):
     from strata.alignment.local import local_layers
     from strata.alignment.optimised import transform_measures
     from strata.data.splits import sample_order
-    from strata.tables import write_measures
+    from strata.differences import with_deviates
+    from strata.tables import read_measures, write_measures
 
     torch.set_num_threads(snakemake.threads)
     params = snakemake.params
@@ -20,6 +22,10 @@ with job(snakemake):
         files = snakemake.input.local_manifest, snakemake.input.local_activations
         shown = ProbingSet.open(*([str(file)] for file in files), given["split"])
         local = local_layers(shown, given["samples"], given["batch_size"], params.seed)
+    known = None
+    if snakemake.input.convexity:
+        deviates = pd.read_parquet(snakemake.input.deviates)
+        known = with_deviates(read_measures(snakemake.input.convexity), deviates)
     measures = transform_measures(
         pictures.layers(),
         pictures.families(params.families),
@@ -31,6 +37,7 @@ with job(snakemake):
         else None,
         local=local,
         order=sample_order(pictures.manifest),
+        before=known,
         seed=params.seed,
         **params.options,
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from strata.activations.cache import SEGMENTS, ActivationCache, CacheWriter
+from strata.activations.cache import SEGMENTS, ActivationCache
 from strata.activations.pooling import Recorder
 from strata.data.files import sha256_of
 from strata.errors import StrataError
@@ -26,23 +26,36 @@ def extract(
     directory: str | Path,
     *,
     pool: str = "auto",
+    **options,
+) -> None:
+    """Write the activations of all layers of `encoder` on a data set to `directory`, pooled in one
+    way. Options and errors are those of `extract_readings`."""
+    extract_readings(encoder, dataset, {directory: pool}, **options)
+
+
+def extract_readings(
+    encoder: Encoder,
+    dataset: Dataset,
+    readings: Mapping[str | Path, str],
+    *,
     batch_size: int | str = "auto",
     precision: str = "float32",
     shard: tuple[int, int] = (0, 1),
     log: Callable[[str], None] = print,
 ) -> None:
-    """Write the activations of all layers of `encoder` on a data set to `directory`.
+    """Write the activations of all layers of `encoder` on a data set, in one pass and pooled in one
+    or several ways.
 
     The embedding, where the encoder has it, is the first of the layers and pooled like them.
 
     Parameters
     ----------
-    pool
-        What one neuron's activation is: "cls" reads the class token; "mean" averages the patch
-        tokens, or the frames of a sound without its padding; "spatial_mean" averages a
-        convolutional map (or, the same, the patch tokens); "auto" takes the class token where
-        every layer has one, else the mean. A labelled piece of a sound is the mean of its own
-        frames.
+    readings
+        What one neuron's activation is, by the directory that it is written to: "cls" reads the
+        class token; "mean" averages the patch tokens, or the frames of a sound without its padding;
+        "spatial_mean" averages a convolutional map (or, the same, the patch tokens); "auto" takes
+        the class token where every layer has one, else the mean. A labelled piece of a sound is the
+        mean of its own frames.
     batch_size
         Samples per forward pass; halved when the device's memory runs out.
     precision
@@ -54,33 +67,67 @@ def extract(
     Raises
     ------
     StrataError
-        The pooling does not fit the model, a picture cannot be read, or an activation is NaN or
+        A pooling does not fit the model, a picture cannot be read, or an activation is NaN or
         infinite (the layer and sample are named).
     """
     samples = _of_shard(dataset, *shard)
     info = _origin(encoder, dataset) | {
-        "pooling": pool,
         "precision": precision,
         "batch_size": pick_batch_size(batch_size, encoder.device),
         "shard": list(shard),
     }
-    pieces = _pieces(encoder, dataset, samples)
-    with (
-        Recorder(encoder, pool, pieces, precision) as recorder,
-        ActivationCache.create(directory, len(samples), info) as cache,
-        _piece_cache(cache, pieces, info) as piece_cache,
-    ):
+    pieces, pools, names = (
+        _pieces(encoder, dataset, samples),
+        [*readings.values()],
+        encoder.layer_names,
+    )
+    with Recorder(encoder, pools, pieces, precision) as recorder, ExitStack() as open_caches:
+        written = [
+            _Written(open_caches, directory, info | {"pooling": pool}, samples, pieces)
+            for directory, pool in readings.items()
+        ]
         options = {"device": encoder.device, "read": encoder.reader(dataset)}
         options |= {"batch_size": batch_size, "log": log}
         batches = run_batches(dataset, samples, encoder.preprocess, recorder.record, **options)
-        n = len(encoder.layer_names)
-        for layers in batches:
-            _check_finite(layers[:n], encoder.layer_names, samples[cache.written :])
-            if piece_cache is not None:
-                owners = np.repeat(samples, [len(own) for own in pieces])
-                _check_finite(layers[n:], encoder.layer_names, owners[piece_cache.written :])
-                piece_cache.append(layers[n:])
-            cache.append(layers[:n])
+        for found in batches:
+            ways = len(pools) * len(names)
+            for way, cache in enumerate(written):
+                own = found[way * len(names) :][: len(names)]
+                cache.append(own, found[ways:], names)
+
+
+class _Written:
+    """The cache of a reading, and of its pieces where there are some, while they are written."""
+
+    def __init__(
+        self,
+        open_caches: ExitStack,
+        directory: str | Path,
+        info: dict,
+        samples: np.ndarray,
+        pieces: list | None,
+    ):
+        self.samples, self.pieces = samples, None
+        self.whole = open_caches.enter_context(
+            ActivationCache.create(directory, len(samples), info)
+        )
+        if pieces is not None:
+            counts = [len(own) for own in pieces]
+            folder = self.whole.directory / SEGMENTS
+            self.pieces = open_caches.enter_context(
+                ActivationCache.create(folder, sum(counts), info)
+            )
+            self.owners = np.repeat(samples, counts)
+
+    def append(
+        self, layers: Sequence[np.ndarray], pieces: Sequence[np.ndarray], names: Sequence[str]
+    ) -> None:
+        """Write the next rows of all layers, and of all layers' pieces."""
+        _check_finite(layers, names, self.samples[self.whole.written :])
+        if self.pieces is not None:
+            _check_finite(pieces, names, self.owners[self.pieces.written :])
+            self.pieces.append(pieces)
+        self.whole.append(layers)
 
 
 def _origin(encoder: Encoder, dataset: Dataset) -> dict:
@@ -115,12 +162,6 @@ def _pieces(encoder: Encoder, dataset: Dataset, samples: np.ndarray) -> list | N
         if first <= piece.sample <= samples[-1]:
             pieces[piece.sample - first].append((piece.start, piece.end))
     return pieces
-
-
-def _piece_cache(cache: CacheWriter, pieces: list | None, info: dict):
-    if pieces is None:
-        return nullcontext()
-    return ActivationCache.create(cache.directory / SEGMENTS, sum(map(len, pieces)), info)
 
 
 def _check_finite(layers: Sequence[np.ndarray], names: Sequence[str], samples) -> None:

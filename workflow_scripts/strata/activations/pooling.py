@@ -22,28 +22,26 @@ POOLS = ("auto", "cls", "mean", "spatial_mean")
 
 
 class Recorder:
-    """Hooks that pool the output of every layer as soon as it is computed."""
+    """Hooks that pool the output of every layer as soon as it is computed, in one way or (`pools`)
+    in several."""
 
     def __init__(
         self,
         encoder: Encoder,
-        pool: str,
+        pools: str | Sequence[str],
         pieces: list | None = None,
         precision: str = "float32",
     ):
-        if pool not in POOLS:
-            raise StrataError(f"pool: {pool!r} is unknown; use one of {', '.join(POOLS)}")
-        if pool == "cls" and not encoder.has_class_token:
-            raise StrataError(f"{encoder.name}: pool: cls, but it has no class token; use mean")
-        if encoder.rate is not None and pool == "spatial_mean":
-            raise StrataError(f"{encoder.name}: pool: spatial_mean on sounds; use mean")
-        self.encoder, self.pool, self.pieces, self.precision = encoder, pool, pieces, precision
+        self.pools = (pools,) if isinstance(pools, str) else tuple(pools)
+        for pool in self.pools:
+            _check_pool(pool, encoder)
+        self.encoder, self.pieces, self.precision = encoder, pieces, precision
         self.done = 0  # samples of earlier batches
         self.places: Sequence[int] = ()  # of the clips of a pass, in their batch
         self.frames: list[int] | None = None
         self.batch = 0  # samples of the present batch
         self.picture = (1, 1)  # their height and width in pixels
-        self.pooled: dict[str, torch.Tensor] = {}
+        self.pooled: dict[str, list[torch.Tensor]] = {}  # of each layer in each way
         self.class_tokens: dict[str, torch.Tensor] = {}
         self.pooled_pieces: dict[str, torch.Tensor] = {}
 
@@ -74,7 +72,7 @@ class Recorder:
         states = tensor_of(output, self.batch, self.encoder.n_prefix_tokens, where).float()
         if self.frames is not None:
             self._check_frames(name, states)
-        self.pooled[name] = self._pool(name, states, where)
+        self.pooled[name] = [self._pool(name, pool, states, where) for pool in self.pools]
         if self.pieces is not None:
             frames = self.encoder.front_end.frames(states)
             self.pooled_pieces[name] = _means(frames, *self._spans())
@@ -83,24 +81,24 @@ class Recorder:
         if EMBEDDING not in self.pooled:  # a layer that runs again takes what others made
             self._keep(EMBEDDING, entering_states(inputs, named, self.encoder.name))
 
-    def _pool(self, name: str, states: torch.Tensor, where: str) -> torch.Tensor:
+    def _pool(self, name: str, pool: str, states: torch.Tensor, where: str) -> torch.Tensor:
         """(batch, features) of a layer's output: tokens (batch, tokens, features) or a map."""
         if states.ndim == 2:
             return states.clone()  # what comes later may change it in place
         if states.ndim == 4:
-            if self.pool == "cls":
+            if pool == "cls":
                 raise StrataError(f"{where}: pool: cls on a convolutional map; use spatial_mean")
             last = self.encoder.channels_last
             return channels_first(states, self.picture, last, where).mean(dim=(2, 3))
         if self.frames is not None:
-            return self._pool_frames(states)
+            return self._pool_frames(pool, states)
         before = tokens_before_patches(states.shape[1], self.picture, self.encoder, where)
         if before and self.encoder.has_class_token:
             class_token = states[:, : self.encoder.n_class_tokens].mean(dim=1)
             self.class_tokens[name] = class_token
-            if self.pool == "cls":
+            if pool == "cls":
                 return class_token
-        elif self.pool == "cls":
+        elif pool == "cls":
             raise StrataError(
                 f"{where}: pool: cls, but its {states.shape[1]} tokens are patches alone: the "
                 "class token enters later; use mean, or name the layers that have it under layers:"
@@ -108,8 +106,8 @@ class Recorder:
         patches = states[:, before : states.shape[1] - self.encoder.n_suffix_tokens]
         return patches.mean(dim=1) if patches.shape[1] else states.mean(dim=1)
 
-    def _pool_frames(self, states: torch.Tensor) -> torch.Tensor:
-        if self.pool == "cls" or (self.pool == "auto" and self.encoder.has_class_token):
+    def _pool_frames(self, pool: str, states: torch.Tensor) -> torch.Tensor:
+        if pool == "cls" or (pool == "auto" and self.encoder.has_class_token):
             return states[:, 0]
         clips, spans = range(len(self.frames)), [(0, length) for length in self.frames]
         return _means(self.encoder.front_end.frames(states), clips, spans)
@@ -134,8 +132,9 @@ class Recorder:
             )
 
     def record(self, batch: torch.Tensor | list[torch.Tensor]) -> list[np.ndarray]:
-        """Pooled activations of all layers for a batch, each (batch, features) float32; behind
-        them, where there are labelled pieces, those of the pieces, each (pieces, features)."""
+        """Pooled activations of all layers for a batch, each (batch, features) float32, in one way
+        after the other; behind them, where there are labelled pieces, those of the pieces, each
+        (pieces, features)."""
         import torch
 
         with torch.inference_mode(), mixed(self.encoder.device, self.precision):
@@ -161,9 +160,11 @@ class Recorder:
                 "modules under layers:"
             )
         # A class token that enters later is read nowhere, lest layers be read in different ways.
-        everywhere = self.pool == "auto" and len(self.class_tokens) == len(names)
-        pooled = self.class_tokens if everywhere else self.pooled
-        found = [pooled[name] for name in names]
+        everywhere = len(self.class_tokens) == len(names)
+        found = []
+        for way, pool in enumerate(self.pools):
+            tokens = pool == "auto" and everywhere
+            found += [self.class_tokens[n] if tokens else self.pooled[n][way] for n in names]
         if self.pieces is not None:
             found += [self.pooled_pieces[name] for name in names]
         return found
@@ -184,8 +185,17 @@ class Recorder:
                 piece_order += range(first_piece[place], first_piece[place + 1])
         orders = [torch.tensor(each, dtype=torch.long).argsort() for each in (order, piece_order)]
         joined = [torch.cat(rows) for rows in zip(*parts, strict=True)]
-        n = len(self.pooled)
+        n = len(self.pooled) * len(self.pools)
         return [rows[orders[i >= n].to(rows.device)] for i, rows in enumerate(joined)]
+
+
+def _check_pool(pool: str, encoder: Encoder) -> None:
+    if pool not in POOLS:
+        raise StrataError(f"pool: {pool!r} is unknown; use one of {', '.join(POOLS)}")
+    if pool == "cls" and not encoder.has_class_token:
+        raise StrataError(f"{encoder.name}: pool: cls, but it has no class token; use mean")
+    if encoder.rate is not None and pool == "spatial_mean":
+        raise StrataError(f"{encoder.name}: pool: spatial_mean on sounds; use mean")
 
 
 def _means(states: torch.Tensor, clips: Sequence, spans: Sequence) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product, zip_longest
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,15 @@ from strata.convexity.scores import graph_convexity
 from strata.errors import StrataError
 from strata.intervals import deviate_interval
 from strata.stats import Estimate
-from strata.tables import finish_measures, layer_row
+from strata.tables import DEVIATES, finish_measures, layer_row
+
+
+class _Convexity(NamedTuple):
+    """Graph convexity of a family, its deviates on random halves and the number of pairs."""
+
+    estimate: Estimate
+    deviates: np.ndarray | float
+    n_pairs: int
 
 
 def transform_measures(
@@ -45,6 +54,7 @@ def transform_measures(
     pairs: str | int = "all",
     halves: int = 10,
     order: np.ndarray | None = None,
+    before: pd.DataFrame | None = None,
     seed: int = 0,
     log: Callable[[str], None] = print,
 ) -> pd.DataFrame:
@@ -64,6 +74,11 @@ def transform_measures(
     (`halves`, drawn in `order`, as `strata.data.splits.sample_order` has it) for the fitted one:
     another set of answers would fit another. A layer in which all items are the same, as a class
     token before the first block, stays as it is.
+
+    `before` has what is known of the convexity before: the measures of
+    `strata.convexity.families.study_convexity` for the same samples and options, with their
+    deviates (`strata.differences.with_deviates`); without it that is measured here, too. Raises
+    StrataError where a layer or family is missing in it.
     """
     rows = []
     scoring = {"n_neighbors": n_neighbors, "pairs": pairs, "seed": seed}
@@ -73,7 +88,8 @@ def transform_measures(
     cut = {f: _same_halves(labels[f], own[f], halves, order, seed) for f in labels}
     for layer, (name, features, batches) in enumerate(_with_local(layers, local, model)):
         features = np.asarray(features, dtype=np.float64)
-        before = _convexities(features, labels, own, cut, scoring)
+        old = _known(before, name, labels, model) if before is not None else None
+        old = old or _convexities(features, labels, own, cut, scoring)
         for each, method in product(judgements, methods):
             fitting = {"alpha": alpha, "temperature": temperature, "task": each.info["task"]}
             fitting |= {"centre": centre, "local": batches if method == "glocal" else None}
@@ -81,7 +97,7 @@ def transform_measures(
             place, more = (layer, name, each.name), {"transform": method}
             rows += _tested_rows(place, each, tested, more)
             after = _convexities(fitted(features), labels, own, cut, scoring)
-            rows += _changed_rows(place, before, after, more)
+            rows += _changed_rows(place, old, after, more)
         log(f"{name}: {', '.join(methods)}")
     return finish_measures(rows, model, dataset, seed)
 
@@ -110,13 +126,31 @@ def _same_halves(labels, chosen, halves, order, seed) -> np.ndarray:
 
 def _convexities(
     features: np.ndarray, labels: pd.DataFrame, own: Mapping, cut: Mapping, options: Mapping
-) -> dict:
+) -> dict[str, _Convexity]:
     """Graph convexity of each family, on its `own` samples (booleans)."""
-    options = {**options, "shared": {}}
-    return {
-        f: graph_convexity(features[rows], labels[f][rows], halves=cut[f], **options)
-        for f, rows in own.items()
-    }
+    options, scores = {**options, "shared": {}}, {}
+    for family, rows in own.items():
+        found = graph_convexity(features[rows], labels[family][rows], halves=cut[family], **options)
+        estimate = Estimate(found.mean, found.low, found.high)
+        scores[family] = _Convexity(estimate, found.deviates["mean"], found.n_pairs)
+    return scores
+
+
+def _known(
+    before: pd.DataFrame, layer: str, families: Iterable[str], model: str
+) -> dict[str, _Convexity]:
+    """What measures say of a layer's convexity."""
+    rows = before[(before["layer"] == layer) & (before["metric"] == "graph_convexity")]
+    rows = rows.set_index("family")
+    missing = [family for family in families if family not in rows.index]
+    if missing:
+        raise StrataError(f"{model}: no convexity of {missing[0]!r} in layer {layer} is known")
+    scores = {}
+    for family in families:
+        row = rows.loc[family]
+        estimate = Estimate(row["value"], row["low"], row["high"])
+        scores[family] = _Convexity(estimate, row[DEVIATES], row["n"])
+    return scores
 
 
 def _optimised(
@@ -167,12 +201,9 @@ def _changed_rows(place, before: Mapping, after: Mapping, more: Mapping) -> list
     rows = []
     for family, old in before.items():
         new = after[family]
-        moved = new.deviates["mean"] - old.deviates["mean"]
-        found = {
-            "before": Estimate(old.mean, old.low, old.high),
-            "after": Estimate(new.mean, new.low, new.high),
-            "gain": deviate_interval(new.mean - old.mean, moved),
-        }
+        gained = new.estimate.value - old.estimate.value
+        gain = deviate_interval(gained, new.deviates - old.deviates)
+        found = {"before": old.estimate, "after": new.estimate, "gain": gain}
         own = {"concept": family, **more}
         rows += [
             layer_row(*place, f"graph_convexity_{metric}", value, new.n_pairs, **own)
