@@ -22,6 +22,7 @@ class Warm:
         self.environment = os.environ | {
             "STRATA_WARM": str(folder / "socket"),
             "STRATA_PYTHON": sys.executable,
+            "STRATA_CLIENT": str(WARM / "client.py"),
             "PYTHONPATH": str(ROOT / "workflow_scripts"),
             "OMP_NUM_THREADS": "1",
         }
