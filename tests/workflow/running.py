@@ -61,9 +61,12 @@ class Workflow:
         return self._start([*command, *options], {"PYTHONHASHSEED": "0"})
 
     def shell(self, commands: str, expect: int = 0, **variables: str) -> str:
-        """Run lines of a shell as a user would; returns and checks as a call does."""
+        """Run lines of a shell as a user would, but that `snakemake` is that of tools/warm; returns
+        and checks as a call does."""
         library = {"PYTHONPATH": str(self.directory / "workflow_scripts")}
-        return _printed(self._start(["bash", "-euc", commands], library | variables), expect)
+        command = ["bash", "-euc", commands]
+        running = self._start(command, library | variables, self.path("tools/warm"))
+        return _printed(running, expect)
 
     def _start(
         self, command: list[str], variables: dict[str, str], tools: Path | None = None

@@ -18,15 +18,16 @@ class Warm:
     """A server, and a way to run a script as Snakemake does."""
 
     def __init__(self, folder: Path):
-        self.folder = folder
+        self.folder, self.place = folder, folder / "server"
+        self.place.mkdir()
         self.environment = os.environ | {
-            "STRATA_WARM": str(folder / "socket"),
+            "STRATA_WARM": str(self.place / "socket"),
             "STRATA_PYTHON": sys.executable,
             "STRATA_CLIENT": str(WARM / "client.py"),
             "PYTHONPATH": str(ROOT / "workflow_scripts"),
             "OMP_NUM_THREADS": "1",
         }
-        command = [sys.executable, WARM / "server.py", folder / "socket"]
+        command = [sys.executable, WARM / "server.py", self.place]
         self.server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.server.stdout.readline()
 
@@ -35,7 +36,7 @@ class Warm:
         script = self.folder / "a script.py"
         script.write_text(text)
         return subprocess.Popen(
-            [WARM / "python", script],
+            [WARM / "interpreter", script],
             cwd=self.folder,
             env=self.environment | changes,
             stdout=subprocess.PIPE,
@@ -60,7 +61,7 @@ def warm(tmp_path):
     made = Warm(tmp_path)
     yield made
     made.server.stdin.close()
-    assert made.server.wait(timeout=20) == 0
+    assert made.server.wait(timeout=20) == 0 and not made.place.exists()
 
 
 def gone(process: int) -> bool:
@@ -147,6 +148,8 @@ def test_without_a_server_a_script_has_an_interpreter_of_its_own(warm):
     warm.server.wait()
     assert warm("print('alone')")[:2] == (0, "alone\n")
     help_text = subprocess.run(
-        [WARM / "python", "-c", "print('options too')"], env=warm.environment, capture_output=True
+        [WARM / "interpreter", "-c", "print('options too')"],
+        env=warm.environment,
+        capture_output=True,
     )
     assert help_text.stdout == b"options too\n"

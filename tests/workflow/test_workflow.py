@@ -152,7 +152,9 @@ def test_the_same_inputs_give_the_same_bytes(workflow):
     rules += ("triplets_dataset", "score_convexity", "transform_layers", "plot_scores")
     # Not the sounds themselves: seconds would be measured again, and those differ.
     rules += ("finetune_cuts", "compare_layers")
-    workflow.shell(" ".join(["snakemake --cores 2", *TINY, "--forcerun", *rules, "--", *kept]))
+    workflow.shell(
+        " ".join(["python -m snakemake --cores 2", *TINY, "--forcerun", *rules, "--", *kept])
+    )
     made = [workflow.path(name).stat().st_mtime for name in kept]
     assert min(made) > workflow.path("results/paper/strata.pdf").stat().st_mtime
     assert [sha256(workflow.path(name)) for name in kept] == before

@@ -1,7 +1,7 @@
 """Run scripts in forks of this process, which has loaded the libraries that they import.
 
-usage: server.py socket
-It ends when its standard input does.
+usage: server.py folder
+It listens at `socket` in the folder, and removes that when its standard input ends, and itself.
 """
 
 import atexit
@@ -14,6 +14,7 @@ import json
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -163,8 +164,10 @@ def _status_of(script: str) -> int:
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # scripts are told so themselves
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who attend
+    folder = Path(sys.argv[1])
     with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(sys.argv[1])
+        listening.bind(str(folder / "socket"))
         listening.listen(64)
         print("ready", flush=True)
         serve(listening)
+    shutil.rmtree(folder, ignore_errors=True)
