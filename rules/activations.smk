@@ -13,6 +13,7 @@ rule extract_shard:
         model=one_of(NETWORKS),
     conda:
         "../envs/torch.yaml"
+    priority: 1  # the longest jobs: others go on beside them
     threads: config["threads"]["extract"]
     resources:
         **needs("extract_shard", gpu=True),

@@ -100,6 +100,7 @@ rule transform_layers:
         study=one_of(CONVEXITIES),
     conda:
         "../envs/torch.yaml"
+    priority: 1  # the longest jobs: others go on beside them
     threads: config["threads"]["dissect"]
     resources:
         **needs("transform_layers"),

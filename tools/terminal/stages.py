@@ -13,7 +13,7 @@ START, END = "<!-- stages: tools/terminal/stages.py -->\n", "<!-- end of stages 
 STAGES = {
     "activations, labeller's pictures": (
         ("extract_shard", "embed_images"),
-        "DINOv2-small: 2,000 scenes six times (class token, patches, twin, two tuned, labeller)",
+        "DINOv2-small: 2,000 scenes five times (itself, twin, two tuned, labeller)",
     ),
     "graph convexity": (
         ("score_convexity", "score_task_convexity", "compare_convexity"),
@@ -27,13 +27,13 @@ STAGES = {
         ("label_neurons", "score_truth"),
         "five similarity functions, 1,000 permutations of soft WPMI",
     ),
-    "transforms": (("transform_layers",), "twelve layers, three folds; convexity before and after"),
+    "transforms": (("transform_layers",), "twelve layers, three folds; convexity after"),
     "figures": (
         ("plot_measure", "plot_neurons", "plot_scores", "plot_specimen"),
-        "starting Python, matplotlib and seaborn",
+        "drawing",
     ),
 }
-OTHERS = "all else", "starting Python, most of it"
+OTHERS = "all else", "measured seconds and rendered scenes, half of it"
 
 
 def table(rules: dict[str, list]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
@@ -42,24 +42,37 @@ def label_table(
     keys[constant] = 0  # theirs may be infinite, and are not used
     values = score(keys)
     words = concepts[np.minimum(best.numbers, len(concepts) - 1)]
-    table = pd.DataFrame(
-        {
-            "unit": np.arange(len(words)),
-            "label": words[:, 0],
-            "score": values[:, 0],
-            "runner_up": [";".join(row[1 : 1 + n_runners_up]) for row in words],
-            "margin": values[:, 0] - values[:, 1] if values.shape[1] > 1 else np.nan,
-            "images": [";".join(map(str, row)) for row in shown],
-            "constant": constant,
-            "tied": np.where(constant, 0.0, tied),
-        }
-    )
-    table["p_value"] = table["q_value"] = np.nan
+    margin = values[:, 0] - values[:, 1] if values.shape[1] > 1 else np.full(len(values), np.nan)
+    p_values, q_values = _chances(best, constant)
+    rivals = [";".join(row[1 : 1 + n_runners_up]) for row in words]
+    images = [";".join(map(str, row)) for row in shown]
+    table = {
+        "unit": np.arange(len(words)),
+        "label": _but_constant(words[:, 0], constant, None),
+        "score": np.where(constant, 0.0, values[:, 0]),
+        "runner_up": _but_constant(rivals, constant, ""),
+        "margin": np.where(constant, 0.0, margin),
+        "p_value": p_values,
+        "q_value": q_values,
+        "images": _but_constant(images, constant, ""),
+        "constant": constant,
+        "tied": np.where(constant, 0.0, tied),
+    }
+    return pd.DataFrame(table, columns=list(LABEL_COLUMNS))
+
+
+def _but_constant(texts: Iterable[str], constant: np.ndarray, instead: str | None) -> pd.Series:
+    """The texts of neurons, something else for the constant ones."""
+    told = [instead if still else text for text, still in zip(texts, constant, strict=True)]
+    return pd.Series(told, dtype="str")
+
+
+def _chances(best: Best, constant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """p- and q-values (neurons,): NaN without a null, 1 for constant neurons, which the others are
+    not adjusted for."""
+    p_values, q_values = np.full((2, len(constant)), np.nan)
     if best.null.shape[1]:
-        table["p_value"] = permutation_p_values(best.keys[:, 0], best.null)
-        table.loc[~constant, "q_value"] = adjust_p_values(table.loc[~constant, "p_value"])
-        table.loc[constant, ["p_value", "q_value"]] = 1.0
-    table.loc[constant, ["score", "margin"]] = 0.0
-    table.loc[constant, ["runner_up", "images"]] = ""
-    table.loc[constant, "label"] = None
-    return table[list(LABEL_COLUMNS)]
+        p_values = np.where(constant, 1.0, permutation_p_values(best.keys[:, 0], best.null))
+        q_values = np.ones(len(constant))
+        q_values[~constant] = adjust_p_values(p_values[~constant])
+    return p_values, q_values
