@@ -1,6 +1,7 @@
 """The digest of the code behind a result: it changes with what is used, and with nothing else."""
 
 import json
+import os
 
 import pytest
 
@@ -119,3 +120,24 @@ def test_versions_of_an_environment_count_and_its_comments_do_not(tmp_path):
     assert pinned(file) == before
     file.write_text(file.read_text().replace("2.0", "2.1"))
     assert pinned(file) != before
+
+
+def test_what_was_found_in_a_file_is_kept_for_these_bytes_alone(folder):
+    kept, source = folder / "__pycache__/sources/lib.stats.py.json", folder / "lib/stats.py"
+    before = digest(folder, "room/first.py")
+    known = json.loads(kept.read_text())
+    kept.write_text(json.dumps(known | {"digest": "read"}))
+    assert digest(folder, "room/first.py") != before  # it is read
+    for broken in ("", "[]", "{}", '{"of": 1', json.dumps({"of": known["of"]})):
+        kept.write_text(broken)
+        assert digest(folder, "room/first.py") == before
+        assert json.loads(kept.read_text()) == known
+    stamp = source.stat()
+    source.write_text(source.read_text().replace("sum(x)", "max(x)"))  # as long as before
+    os.utime(source, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert digest(folder, "room/first.py") != before
+
+
+def test_a_folder_that_cannot_be_written_is_no_mistake(folder):
+    (folder / "__pycache__").write_text("a file where the folder should be")
+    assert len(digest(folder, "room/first.py")) == 16

@@ -8,35 +8,50 @@ Comments, docstrings and layout do not count.
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator
-from functools import cached_property
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from strata.errors import StrataError
+from strata.whole import whole
+
+# What is kept of a file holds for this reader and this Python alone.
+_READER = Path(__file__).read_bytes() + sys.version.encode()
 
 
 class _Source:
     """A file's imports, what it binds by them, and a digest of its code."""
 
-    def __init__(self, path: Path):
-        tree = ast.parse(_code(path))
-        self._tree = _Bare().visit(tree)
-        self.imports = list(_imports(self._tree))
+    def __init__(self, imports: Iterable[Sequence], digest: str):
+        self.imports, self.digest = [tuple(each) for each in imports], digest
         self.bound = {own: (module, name) for module, name, own in self.imports if name}
 
-    @cached_property
-    def digest(self) -> str:
-        return hashlib.sha256(ast.dump(self._tree).encode()).hexdigest()
+
+def _source(path: Path, kept: Path) -> _Source:
+    """What is in a file, from the file `kept`, where it says so of these bytes: to parse all of the
+    library takes longer than all else at the start of a run, and on a cluster of every job."""
+    content = path.read_bytes()
+    key = hashlib.sha256(_READER + content).hexdigest()
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        known = json.loads(kept.read_text(encoding="utf-8"))
+        if known["of"] == key:
+            return _Source(known["imports"], known["digest"])
+    tree = _Bare().visit(ast.parse(_code(content.decode("utf-8"), path.suffix)))
+    imports, digest = list(_imports(tree)), hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    with contextlib.suppress(OSError):  # a folder that cannot be written, as with bytecode
+        with whole(kept) as part:
+            part.write_text(json.dumps({"of": key, "imports": imports, "digest": digest}))
+    return _Source(imports, digest)
 
 
-def _code(path: Path) -> str:
+def _code(text: str, suffix: str) -> str:
     """A file's Python: of a notebook what its cells hold, but for lines that only Jupyter reads."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix != ".ipynb":
+    if suffix != ".ipynb":
         return text
     cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
     lines = "\n".join("".join(cell["source"]) for cell in cells).splitlines()
@@ -80,12 +95,15 @@ def _imports(tree: ast.AST) -> Iterator[tuple[str, str | None, str]]:
 class Sources:
     """The scripts and the library below a folder (`workflow_scripts`), as source.
 
-    A file is read once; one that changes later is not seen.
+    A file is read once; one that changes later is not seen. What was found in it is kept beside the
+    bytecode, with a checksum of the file.
     """
 
     def __init__(self, folder: str | Path, library: str = "strata"):
         self.folder, self.library = Path(folder), library
         self._read: dict[Path, _Source] = {}
+        self._used: dict[Path, list[Path]] = {}
+        self._digests: dict[tuple[str, ...], str] = {}
 
     def files(self, script: str, *modules: str) -> list[Path]:
         """The library's files that `script` (below the folder) uses, and these modules with theirs.
@@ -94,7 +112,7 @@ class Sources:
         """
         start = self.folder / script
         found: dict[Path, None] = {start: None}
-        waiting = list(self._used_by(start))
+        waiting = [*self._used_by(start)]
         for module in modules:
             waiting += self._resolved(module, None, start)
         while waiting:
@@ -106,20 +124,29 @@ class Sources:
 
     def digest(self, script: str, *modules: str) -> str:
         """A digest of the code in `files`; it changes with the code, and with nothing else."""
-        found = hashlib.sha256()
-        for path in self.files(script, *modules):
-            name = path.relative_to(self.folder).as_posix()
-            found.update(f"{name}={self._source(path).digest}\n".encode())
-        return found.hexdigest()[:16]
+        asked = (script, *modules)
+        if asked not in self._digests:  # a rule's jobs all ask for the same
+            found = hashlib.sha256()
+            for path in self.files(*asked):
+                name = path.relative_to(self.folder).as_posix()
+                found.update(f"{name}={self._source(path).digest}\n".encode())
+            self._digests[asked] = found.hexdigest()[:16]
+        return self._digests[asked]
 
     def _source(self, path: Path) -> _Source:
         if path not in self._read:
-            self._read[path] = _Source(path)
+            name = ".".join(path.relative_to(self.folder).parts)
+            self._read[path] = _source(path, self.folder / "__pycache__/sources" / f"{name}.json")
         return self._read[path]
 
-    def _used_by(self, path: Path) -> Iterator[Path]:
-        for module, name, _ in self._source(path).imports:
-            yield from self._resolved(module, name, path)
+    def _used_by(self, path: Path) -> list[Path]:
+        if path not in self._used:
+            imports = self._source(path).imports
+            found = [
+                file for module, name, _ in imports for file in self._resolved(module, name, path)
+            ]
+            self._used[path] = found
+        return self._used[path]
 
     def _resolved(self, module: str, name: str | None, user: Path) -> list[Path]:
         """The file in which `name` of `module` is made; all of the module where no name is given.
