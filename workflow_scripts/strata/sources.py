@@ -43,9 +43,9 @@ def _source(path: Path, kept: Path) -> _Source:
             return _Source(known["imports"], known["digest"])
     tree = _Bare().visit(ast.parse(_code(content.decode("utf-8"), path.suffix)))
     imports, digest = list(_imports(tree)), hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-    with contextlib.suppress(OSError):  # a folder that cannot be written, as with bytecode
-        with whole(kept) as part:
-            part.write_text(json.dumps({"of": key, "imports": imports, "digest": digest}))
+    # As with bytecode, there is none in a folder that cannot be written.
+    with contextlib.suppress(OSError), whole(kept) as part:
+        part.write_text(json.dumps({"of": key, "imports": imports, "digest": digest}))
     return _Source(imports, digest)
 
 
