@@ -11,9 +11,9 @@ rule extract_shard:
         "results/logs/activations/{dataset}/{model}/{scatteritem}.log",
     wildcard_constraints:
         model=one_of(NETWORKS),
+    priority: 1  # the longest jobs: others go on beside them
     conda:
         "../envs/torch.yaml"
-    priority: 1  # the longest jobs: others go on beside them
     threads: config["threads"]["extract"]
     resources:
         **needs("extract_shard", gpu=True),

@@ -98,9 +98,9 @@ rule transform_layers:
         "results/logs/measures/{study}/transforms/{model}.log",
     wildcard_constraints:
         study=one_of(CONVEXITIES),
+    priority: 1  # the longest jobs: others go on beside them
     conda:
         "../envs/torch.yaml"
-    priority: 1  # the longest jobs: others go on beside them
     threads: config["threads"]["dissect"]
     resources:
         **needs("transform_layers"),

@@ -14,9 +14,9 @@ rule score_convexity:
         "results/logs/measures/{study}/convexity/{model}.log",
     wildcard_constraints:
         study=one_of(CONVEXITIES),
+    priority: 1  # the longest jobs: others go on beside them
     conda:
         "../envs/measures.yaml"
-    priority: 1  # the longest jobs: others go on beside them
     threads: config["threads"]["dissect"]
     resources:
         **needs("score_convexity"),

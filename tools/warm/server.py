@@ -76,6 +76,8 @@ def _take_on(environment: dict[str, str]) -> dict[str, str]:
     """Make the first script's environment this process's, before any library is loaded."""
     os.environ.clear()
     os.environ.update(environment)
+    # A library that asks for a GPU here must not take hold of it: no fork could then.
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
     sys.path[:1] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     return environment
 

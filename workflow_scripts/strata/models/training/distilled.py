@@ -10,12 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from strata.compat import prepare_imports
 from strata.models.training import evaluate
 from strata.models.training.loop import fit
-from strata.models.training.pictures import Look
 from strata.models.training.recipe import Recipe, TrainingData
-from strata.models.training.rendered import Rendered, build
+from strata.models.training.rendered import Rendered, build, frozen
 
 Log = Callable[[str], None]
 _BATCH = 32  # pictures through the teacher
@@ -106,14 +104,7 @@ class _Teacher:
     """A frozen vision transformer, and the grid of patches that its pupil has."""
 
     def __init__(self, recipe: Recipe):
-        prepare_imports()
-        from transformers import AutoModel
-
-        folder = recipe.objective_options["teacher"]
-        options = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
-        self.model = AutoModel.from_pretrained(folder, **options).eval()
-        own = Look.of(Path(folder))
-        self.look = Look(recipe.data.size, own.mean, own.std)
+        self.model, self.look = frozen(recipe.objective_options["teacher"], recipe.data.size)
         self.grid = recipe.architecture["image_size"] // recipe.architecture["patch_size"]
 
     def read(

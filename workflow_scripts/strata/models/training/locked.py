@@ -18,6 +18,7 @@ from strata.models.training import evaluate
 from strata.models.training.loop import fit
 from strata.models.training.pictures import Look
 from strata.models.training.recipe import Recipe
+from strata.models.training.rendered import frozen
 from strata.models.training.text import caption_tokenizer, tokenize, words_of
 
 Log = Callable[[str], None]
@@ -75,7 +76,7 @@ def unit(vectors: torch.Tensor) -> torch.Tensor:
 def _model(recipe: Recipe, tokenizer):
     """The dual encoder, its image tower frozen, and how that wants its pictures."""
     prepare_imports()
-    from transformers import AutoConfig, AutoModel, CLIPTextConfig, VisionTextDualEncoderConfig
+    from transformers import AutoConfig, CLIPTextConfig, VisionTextDualEncoderConfig
 
     architecture = recipe.architecture
     tower = architecture["image_tower"]
@@ -88,13 +89,11 @@ def _model(recipe: Recipe, tokenizer):
         projection_dim=architecture["projection_dim"],
         read_blocks=architecture["read_blocks"],
     )
-    options = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
-    seen = AutoModel.from_pretrained(tower, **options)
+    seen, look = frozen(tower, recipe.data.size)
     torch.manual_seed(recipe.schedule.seed)
     model = dual_encoder()(config, vision_model=seen)
     model.vision_model.requires_grad_(False)
-    found = Look.of(Path(tower))
-    return model, Look(recipe.data.size, found.mean, found.std)
+    return model, look
 
 
 def _features(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
+from torch import nn
 
 from strata.compat import prepare_imports
 from strata.data.worlds import World, world_named
@@ -64,6 +66,17 @@ class Rendered:
             accuracy = evaluate.probe_accuracy(features[known], labels[known])
             scores[f"{family}_probe_accuracy"] = accuracy
         return scores
+
+
+def frozen(folder: str, size: int) -> tuple[nn.Module, Look]:
+    """A pretrained network of transformers from a folder, and how it wants pictures of `size`."""
+    prepare_imports()
+    from transformers import AutoModel
+
+    options = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
+    own = Look.of(Path(folder))
+    model = AutoModel.from_pretrained(folder, **options).eval()
+    return model, Look(size, own.mean, own.std)
 
 
 def build(architecture: dict, model_class: str, **extra):
