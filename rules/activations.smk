@@ -19,11 +19,7 @@ rule extract_shard:
         **needs("extract_shard", gpu=True),
     params:
         code=code("activations/extract_activations.py", "torch"),
-        options=lambda wildcards: {
-            key: config["models"][wildcards.model][key]
-            for key in ("layers", "preprocess", "size", "context", "embedding")
-            if key in config["models"][wildcards.model]
-        },
+        options=layer_options,
         readings=readings,
         device=config["device"],
         precision=config["precision"],
@@ -34,7 +30,9 @@ rule extract_shard:
 
 rule merge_shards:
     input:
-        shards_of,
+        shards=shards_of,
+        manifest="results/data/{dataset}/manifest.parquet",
+        model=model_files(lambda wildcards: wildcards.model),
     output:
         directory("results/activations/{dataset}/{model}"),
     log:
@@ -47,6 +45,9 @@ rule merge_shards:
         **needs("merge_shards"),
     params:
         code=code("activations/merge_activations.py", "measures"),
+        # Shards do not stay: what they depend on is asked for here, for each model.
+        recorded=code("activations/extract_activations.py", "torch"),
+        reading=reading,
     script:
         "../workflow_scripts/activations/merge_activations.py"
 

@@ -7,7 +7,8 @@ from strata.data.folder import folder_state
 
 def readers(dataset, model):
     """The models of the studies that run whose network and layers are a model's own, pooled in
-    other ways: one pass on a data set serves them all, and has the first one's name."""
+    other ways: one pass on a data set serves them all, and has the first one's name. Not those
+    that were fine-tuned: one may ship, and another be trained here."""
     own = ("pool", "label", "origin", "licence")
 
     def network(name):
@@ -17,18 +18,32 @@ def readers(dataset, model):
     def is_wanted(name):
         return f"results/activations/{dataset}/{name}" in activations_in_run(name)
 
-    if not is_wanted(model):
+    if "finetune" in config["models"][model] or not is_wanted(model):
         return [model]
     alike = [name for name in config["models"] if network(name) == network(model)]
     return [name for name in alike if is_wanted(name)]
 
 
+def pool_of(model):
+    return config["models"][model].get("pool", "auto")
+
+
 def readings(wildcards):
     """How each of the models that read a network pools its layers."""
-    return {
-        name: config["models"][name].get("pool", "auto")
-        for name in readers(wildcards.dataset, wildcards.model)
-    }
+    return {name: pool_of(name) for name in readers(wildcards.dataset, wildcards.model)}
+
+
+def layer_options(wildcards):
+    """How a network is read."""
+    entry = config["models"][wildcards.model]
+    keys = ("layers", "preprocess", "size", "context", "embedding")
+    return {key: entry[key] for key in keys if key in entry}
+
+
+def reading(wildcards):
+    """All settings that a model's activations depend on."""
+    shared = {key: config[key] for key in ("device", "precision", "batch_size")}
+    return {"pool": pool_of(wildcards.model)} | layer_options(wildcards) | shared
 
 
 def shards_of(wildcards):

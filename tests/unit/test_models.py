@@ -190,6 +190,12 @@ def test_shards_join_to_the_same_activations(tmp_path, dataset):
     extract(encoder, dataset, tmp_path / "mean", pool="mean", shard=(1, 3), log=quiet)
     with pytest.raises(StrataError, match="pooling differs"):
         merge_shards([tmp_path / "0", tmp_path / "mean"], tmp_path / "never")
+    weights = tmp_path / "vit/model.safetensors"
+    shards = [tmp_path / f"{i}" for i in range(3)]
+    merge_shards(shards, tmp_path / "own", weights)
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(StrataError, match="not of the network whose weights are"):
+        merge_shards(shards, tmp_path / "never", weights)
 
 
 def test_an_interrupted_run_leaves_nothing_that_looks_complete(tmp_path):

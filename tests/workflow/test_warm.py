@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -136,11 +137,48 @@ def test_a_script_whose_caller_is_killed_ends(warm):
     assert gone(script)
 
 
+def test_a_script_is_told_of_ctrl_c_and_waited_for(warm):
+    running = warm.start("""import os, time
+try:
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+except KeyboardInterrupt:
+    print("in order", flush=True)
+    raise
+""")
+    script = int(running.stdout.readline())
+    for process in (running.pid, script):  # a terminal tells all of them
+        os.kill(process, signal.SIGINT)
+    out, errors = running.communicate(timeout=20)
+    assert (running.returncode, out) == (130, "in order\n") and "KeyboardInterrupt" in errors
+
+
 def test_scripts_end_with_the_server(warm):
     running = warm.start("import os, time; print(os.getpid(), flush=True); time.sleep(600)")
     script = int(running.stdout.readline())
     warm.server.stdin.close()
     assert gone(script) and running.wait(timeout=20) == -signal.SIGKILL
+
+
+def test_what_is_asked_for_wrongly_ends_no_other_script(warm):
+    running = warm.start("import time; print(1, flush=True); time.sleep(2); print(2)")
+    running.stdout.readline()
+    for sent in (b"", b"\0\0\0\5{", b"\0\0\0\2[]"):
+        with socket.socket(socket.AF_UNIX) as client, open(os.devnull) as stream:
+            client.connect(warm.environment["STRATA_WARM"])
+            socket.send_fds(client, [sent or b"\0"], [stream.fileno()])
+    assert warm("print('next')")[:2] == (0, "next\n")
+    assert running.communicate(timeout=20)[0] == "2\n" and running.returncode == 0
+    left = [link.readlink().name for link in Path(f"/proc/{warm.server.pid}/fd").iterdir()]
+    assert left.count("null") <= 2  # its own
+
+
+def test_a_log_that_a_library_made_when_it_was_loaded_is_the_scripts_own(warm):
+    assert warm("print('first')")[0] == 0 and warm.loads("transformers.modeling_utils")
+    text = "import sys; from transformers.utils import logging\n"
+    text += "assert 'torch' in sys.modules\nlogging.get_logger('transformers').warning('heard')"
+    status, _, errors = warm(text)
+    assert status == 0 and "heard" in errors
 
 
 def test_without_a_server_a_script_has_an_interpreter_of_its_own(warm):

@@ -179,6 +179,10 @@ def test_one_pass_serves_all_models_that_read_a_network(fresh, tmp_path):
     assert caches["micro-vit"].index["pooling"] == "auto"
     class_token, mean = (caches[model].layer(3) for model in ("micro-vit", "patches"))
     assert class_token.shape == mean.shape and not np.isclose(class_token, mean).all()
+    # A pass that was made again for one of them does not pass for the other's.
+    change.write_text(change.read_text().replace("pool: mean", "pool: spatial_mean"))
+    fresh(*TINY, str(change), "--", wanted[1])
+    assert "merge_shards" in planned(fresh("--dry-run", *TINY, str(change), "--", wanted[0]))
 
 
 def test_a_typo_is_named_before_any_job_runs(fresh):

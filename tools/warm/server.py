@@ -9,7 +9,6 @@ import contextlib
 import ctypes
 import gc
 import importlib
-import io
 import json
 import os
 import runpy
@@ -18,8 +17,11 @@ import shutil
 import signal
 import socket
 import sys
+import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 # Loaded in this order, from when the first script has come: what most jobs need comes first.
 LIBRARIES = (
@@ -38,6 +40,9 @@ LIBRARIES = (
 # Of the environment, what neither libraries nor scripts go by.
 _PLACES = {"PWD", "OLDPWD", "SHLVL", "_", "TMPDIR", "TMP", "TEMP", "TEMPDIR"}
 _PR_SET_PDEATHSIG = 1
+# What is told of a script before its exit status: that it needs an interpreter of its own, or that
+# it has started.
+ELSEWHERE, STARTED = b"-", b"+"
 
 
 def serve(listener: socket.socket) -> None:
@@ -49,27 +54,37 @@ def serve(listener: socket.socket) -> None:
         if sys.stdin in ready:
             return
         if listener in ready:
-            client, _ = listener.accept()
-            with client:
-                asked, streams = _received(client)
-                if asked is None:
-                    continue
-                own = own or _take_on(asked["environment"])
-                if not os.fork():
-                    listener.close()
-                    _attend(client, asked, streams, own)
-            for stream in streams:
-                os.close(stream)
+            # What goes wrong with one script is no reason to end the others.
+            with contextlib.suppress(Exception), listener.accept()[0] as client:
+                own = _answer(client, listener, own)
         elif idle:
             _load(ahead.pop(0))
 
 
-def _received(client: socket.socket) -> tuple[dict | None, list[int]]:
-    """What is asked for (None by one that was killed meanwhile), and the streams of the script."""
+def _answer(client: socket.socket, listener: socket.socket, own: dict | None) -> dict | None:
+    """Have a script run, or not, where it is of another environment than this process's `own`;
+    returns the latter."""
     size, streams, *_ = socket.recv_fds(client, 4, 3)
-    with client.makefile("rb") as rest:
-        content = rest.read(int.from_bytes(size))
-    return (json.loads(content) if content else None), streams
+    try:
+        with client.makefile("rb") as rest:
+            asked = json.loads(rest.read(int.from_bytes(size)))
+        own = own or _take_on(asked["environment"])
+        if _alike(asked["environment"]) != _alike(own):
+            client.sendall(ELSEWHERE)
+            return own
+        server = os.getpid()
+        try:
+            attendant = os.fork()
+        except OSError:
+            client.sendall(ELSEWHERE)
+            return own
+        if not attendant:
+            listener.close()
+            _only(_attend, client, asked, streams, server)
+        return own
+    finally:
+        for stream in streams:
+            os.close(stream)
 
 
 def _take_on(environment: dict[str, str]) -> dict[str, str]:
@@ -84,60 +99,96 @@ def _take_on(environment: dict[str, str]) -> dict[str, str]:
 
 def _load(name: str) -> None:
     """Import a library; a script whose import fails says so itself."""
-    said = io.StringIO()
-    quiet = contextlib.redirect_stdout(said), contextlib.redirect_stderr(said)
-    with contextlib.suppress(Exception), quiet[0], quiet[1]:
+    with contextlib.suppress(Exception), Quiet() as quiet:
         if name.startswith("transformers"):
             importlib.import_module("strata.compat").prepare_imports()
         importlib.import_module(name)
+    quiet.loading = False
     gc.freeze()  # what is there is shared by all forks
 
 
-def _attend(client: socket.socket, asked: dict, streams: list[int], own: dict) -> None:
+class Quiet:
+    """Stands for standard error while a library is loaded, which may keep it for its log: what is
+    written later goes where standard error is then."""
+
+    def __init__(self):
+        self.loading, self.own = True, sys.stderr
+
+    def __enter__(self):
+        sys.stderr = self
+        return self
+
+    def __exit__(self, *error):
+        sys.stderr = self.own
+
+    def write(self, text: str) -> int:
+        return len(text) if self.loading else sys.stderr.write(text)
+
+    def flush(self) -> None:
+        if not self.loading:
+            sys.stderr.flush()
+
+    def __getattr__(self, name: str):
+        return getattr(self.own, name)
+
+
+def _attend(client: socket.socket, asked: dict, streams: list[int], server: int) -> None:
     """Run a script in a process of its own and tell its exit status.
 
     It does not outlive who asked for it, nor the server, and so not Snakemake.
     """
-    if _alike(asked["environment"]) != _alike(own):
-        client.sendall(b"null")
-        os._exit(0)
-    _die_with_parent()
+    _die_with(server)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    own = os.getpid()
     script = os.fork()
     if not script:
-        _die_with_parent()
-        client.close()
-        _become(asked, streams)
+        _die_with(own)
+        _only(_become, asked, streams, client)
     ended = os.pidfd_open(script)
     ready, *_ = select.select([client, ended], [], [])
     if ended not in ready:
         os.kill(script, signal.SIGKILL)
     _, status = os.waitpid(script, 0)
-    client.sendall(json.dumps(os.waitstatus_to_exitcode(status)).encode())
+    with contextlib.suppress(OSError):
+        client.sendall(json.dumps(os.waitstatus_to_exitcode(status)).encode())
     os._exit(0)
 
 
-def _die_with_parent() -> None:
-    """Have Linux kill this process when the one that forked it ends."""
+def _only(function: Callable, *given) -> NoReturn:
+    """Do in a fork what it is for, which ends it, and never what the process does that forked."""
+    try:
+        function(*given)
+    except BaseException:
+        traceback.print_exc()
+    os._exit(1)
+
+
+def _die_with(parent: int) -> None:
+    """Have Linux kill this process when the one that forked it ends, or end, where it has."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _alike(environment: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in environment.items() if key not in _PLACES}
 
 
-def _become(asked: dict, streams: list[int]) -> None:
+def _become(asked: dict, streams: list[int], client: socket.socket) -> None:
     """Run the script as a fresh interpreter would, and end as it does."""
     for own, stream in enumerate(streams):
         os.dup2(stream, own)
         os.close(stream)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    client.sendall(STARTED)
+    client.close()
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["environment"])
     sys.argv = asked["arguments"]
     sys.path.insert(0, str(Path(sys.argv[0]).parent))
     status = _status_of(sys.argv[0])
+    threading._shutdown()  # as an interpreter does: first threads are waited for
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):
@@ -159,7 +210,7 @@ def _status_of(script: str) -> int:
         while own is not None and own.tb_frame.f_code.co_filename != script:
             own = own.tb_next
         traceback.print_exception(error.with_traceback(own or error.__traceback__))
-        return 1
+        return 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
 
@@ -171,5 +222,6 @@ if __name__ == "__main__":
         listening.bind(str(folder / "socket"))
         listening.listen(64)
         print("ready", flush=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         serve(listening)
     shutil.rmtree(folder, ignore_errors=True)

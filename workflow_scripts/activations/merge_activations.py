@@ -7,5 +7,7 @@ with job(snakemake):
 
     from strata.activations.cache import merge_shards
 
-    shards = [Path(shard) / snakemake.wildcards.model for shard in snakemake.input]
-    merge_shards(shards, snakemake.output[0])
+    shards = [Path(shard) / snakemake.wildcards.model for shard in snakemake.input.shards]
+    # Another model may have given the pass its name.
+    weights = Path(snakemake.input.model[0]).with_name("model.safetensors")
+    merge_shards(shards, snakemake.output[0], weights)

@@ -176,11 +176,14 @@ def _occupy(path: Path) -> None:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
-def merge_shards(directories: Sequence[str | Path], directory: str | Path) -> None:
+def merge_shards(
+    directories: Sequence[str | Path], directory: str | Path, weights: str | Path | None = None
+) -> None:
     """Join caches of consecutive shards of samples, in the order given.
 
-    Raises StrataError when they do not come from the same model and layers, or are not the shards
-    of a data set in their order, from the first to the last.
+    Raises StrataError when they do not come from the same model and layers, are not the shards of a
+    data set in their order, from the first to the last, or not of the network with these `weights`
+    (a file).
     """
     caches = [ActivationCache(path) for path in directories]
     first = caches[0].index
@@ -188,6 +191,8 @@ def merge_shards(directories: Sequence[str | Path], directory: str | Path) -> No
         for key in ("layers", "pooling", "precision", "context", "model_sha256", "dataset_sha256"):
             if cache.index.get(key) != first.get(key):
                 raise StrataError(f"{cache.directory}: {key} differs from the first shard's")
+    if weights is not None and first.get("model_sha256") != sha256_of(Path(weights)):
+        raise StrataError(f"{caches[0].directory}: not of the network whose weights are {weights}")
     for number, cache in enumerate(caches):
         wanted = [number, len(caches)]
         if cache.index.get("shard", wanted) != wanted:
