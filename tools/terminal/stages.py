@@ -33,7 +33,7 @@ STAGES = {
         "drawing",
     ),
 }
-OTHERS = "all else", "measured seconds and rendered scenes, half of it"
+OTHERS = "all else", "measured seconds and rendered scenes, a third of it"
 
 
 def table(rules: dict[str, list]) -> str:
