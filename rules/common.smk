@@ -32,7 +32,8 @@ scattergather:
 
 # "auto" finds the GPU of this machine; a cluster's are asked for by "cuda".
 USES_GPU = config["device"] == "cuda" or (config["device"] == "auto" and has_gpu())
-MIRROR = config["data_mirror"] or os.environ.get("STRATA_MIRROR")
+# No rule's parameter: what comes from another place is the same, and nothing runs again for it.
+config["data_mirror"] = config["data_mirror"] or os.environ.get("STRATA_MIRROR")
 DOWNLOADS = "results/downloads"
 # Unfinished trainings lie outside of any declared output, so that a killed job goes on from them.
 CHECKPOINTS = "results/checkpoints"

@@ -87,7 +87,6 @@ rule download_dataset:
         code=code("data/download_dataset.py", "data"),
         spec=lambda wildcards: config["datasets"][wildcards.dataset],
         downloads=f"{DOWNLOADS}/{{dataset}}",
-        mirror=MIRROR,
         base=workflow.basedir,
         seed=config["seed"],
     script:
@@ -107,7 +106,6 @@ rule download_concepts:
     params:
         code=code("data/download_concepts.py", "data"),
         spec=lambda wildcards: config["concept_sets"][wildcards.concept_set],
-        mirror=MIRROR,
     script:
         "../workflow_scripts/data/download_concepts.py"
 

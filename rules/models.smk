@@ -59,7 +59,6 @@ rule fetch_model:
     params:
         code=code("models/fetch_model.py", "torch"),
         spec=lambda wildcards: config["models"][wildcards.model],
-        mirror=MIRROR,
     script:
         "../workflow_scripts/models/fetch_model.py"
 

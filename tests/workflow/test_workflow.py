@@ -217,6 +217,9 @@ def test_the_released_labels_go_through_to_the_papers_figures(fresh):
     drawn = pd.read_csv(fresh.path("results/figures/published_counts.csv"))
     vit = drawn[drawn["model"] == "vit"].sort_values("layer_number")["value"]
     assert vit.tolist() == [46, 77, 93, 113, 114, 115, 136, 142, 161, 183, 191, 172]
+    fresh.variables["STRATA_MIRROR"] = "elsewhere"  # what is there was checked when it came
+    again = fresh("--dry-run", "figures", "--configfile", "studies/published.yaml")
+    assert "Nothing to be done" in again
 
 
 @pytest.mark.skipif(find_mirror() is None, reason="needs the data mirror")

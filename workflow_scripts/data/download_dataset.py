@@ -11,7 +11,7 @@ with job(snakemake):
         snakemake.params.spec,
         Path(snakemake.output.manifest).parent,
         snakemake.params.downloads,
-        mirror=snakemake.params.mirror,
+        mirror=snakemake.config["data_mirror"],
         base=snakemake.params.base,
         seed=snakemake.params.seed,
     )

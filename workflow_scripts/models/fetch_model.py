@@ -11,7 +11,7 @@ with job(snakemake):
     fetch(
         snakemake.params.spec,
         Path(snakemake.output.card).parent,
-        mirror=snakemake.params.mirror,
+        mirror=snakemake.config["data_mirror"],
         name=snakemake.wildcards.model,
         check=check_fetched,
     )
