@@ -1,10 +1,12 @@
 """A copy of the workflow to run in, apart from the developer's own results."""
 
+import functools
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import NoReturn
 
@@ -27,6 +29,9 @@ _PARTS = (
     "tools",
     "workflow_scripts",
 )
+
+
+_servers = []  # their pipes stay open
 
 
 class Workflow:
@@ -53,7 +58,7 @@ class Workflow:
         mirror = find_mirror()
         named = {"STRATA_MIRROR": str(mirror)} if mirror else {}
         command = [sys.executable, "tools/warm/snakemake", "--cores", "2", *arguments]
-        return self._start(command, named, tools)
+        return self._start(command, named | self._shared(), tools)
 
     def study(self, *options: str, cores: int = 2) -> subprocess.Popen:
         """Start what `make paper` starts, which tells what a user sees."""
@@ -65,22 +70,22 @@ class Workflow:
         and checks as a call does."""
         library = {"PYTHONPATH": str(self.directory / "workflow_scripts")}
         command = ["bash", "-euc", commands]
-        running = self._start(command, library | variables, self.path("tools/warm"))
-        return _printed(running, expect)
+        given = library | variables | self._shared()
+        return _printed(self._start(command, given, self.path("tools/warm")), expect)
+
+    def _shared(self) -> dict[str, str]:
+        """The server of all copies' scripts, but for a copy that has another environment."""
+        return {} if self.variables.keys() - {"STRATA_MIRROR"} else {"STRATA_WARM": warm_server()}
 
     def _start(
         self, command: list[str], variables: dict[str, str], tools: Path | None = None
     ) -> subprocess.Popen:
         folders = [tools, Path(sys.executable).parent, os.environ["PATH"]]
         path = os.pathsep.join(str(folder) for folder in folders if folder)
-        environment = os.environ | {"PATH": path, "OMP_NUM_THREADS": "1"}
-        # Under `make test` a make below would say which folder it enters, as no user's does.
-        for name in ("STRATA_MIRROR", "MAKELEVEL", "MAKEFLAGS", "MFLAGS"):
-            environment.pop(name, None)
         return subprocess.Popen(
             command,
             cwd=self.directory,
-            env=environment | variables | self.variables,
+            env=_environment() | {"PATH": path} | variables | self.variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -88,6 +93,33 @@ class Workflow:
 
     def path(self, name: str) -> Path:
         return self.directory / name
+
+
+def _environment() -> dict[str, str]:
+    """What a user's may hold, and one thread."""
+    # Under `make test` a make below would say which folder it enters, as no user's does.
+    ours = {"STRATA_MIRROR", "MAKELEVEL", "MAKEFLAGS", "MFLAGS", "PYTEST_CURRENT_TEST"}
+    users = {name: value for name, value in os.environ.items() if name not in ours}
+    return users | {"OMP_NUM_THREADS": "1"}
+
+
+@functools.cache
+def warm_server() -> str:
+    """Where the server listens (tools/warm) that loads libraries once for all copies; it ends with
+    this process."""
+    folder = tempfile.mkdtemp(prefix="strata-")
+    threads = ("GOTO_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM", "NUMEXPR_NUM")
+    ones = {f"{name}_THREADS": "1" for name in threads}  # as Snakemake sets them for jobs
+    command = [sys.executable, ROOT / "tools/warm/server.py", folder, "--now"]
+    running = subprocess.Popen(
+        command,
+        env=_environment() | ones | {"PYTHONPATH": str(ROOT / "workflow_scripts")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    running.stdout.readline()
+    _servers.append(running)
+    return f"{folder}/socket"
 
 
 def rule_bodies() -> dict[str, str]:

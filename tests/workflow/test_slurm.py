@@ -142,7 +142,7 @@ def test_a_study_runs_on_the_cluster_to_the_paper(study):
 def test_short_jobs_go_together(cluster, study):
     figures = list(study.path("results/figures").glob("*.pdf"))
     assert 0 < len(of_rule(cluster, study, "figures")) < len(figures)
-    for group in ("merges", "counts", "cuts", "costs"):
+    for group in ("merges", "counts", "cuts", "costs", "numbers"):
         assert len(of_rule(cluster, study, group)) == 1, group
 
 

@@ -181,6 +181,37 @@ def test_a_log_that_a_library_made_when_it_was_loaded_is_the_scripts_own(warm):
     assert status == 0 and "heard" in errors
 
 
+def test_a_script_ends_with_the_snakemake_that_it_is_of(warm):
+    snakemake = subprocess.Popen(["sleep", "600"])
+    text = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    running = warm.start(text, STRATA_SNAKEMAKE=str(snakemake.pid))
+    script = int(running.stdout.readline())
+    snakemake.kill()
+    snakemake.wait()
+    assert gone(script) and running.wait(timeout=20) == -signal.SIGKILL
+
+
+def test_each_script_has_the_packages_of_its_own_copy(warm):
+    assert warm("print('first')")[0] == 0 and warm.loads("transformers.modeling_utils")
+    asked = "import sys; print('torch' in sys.modules, 'strata' in sys.modules); import strata; "
+    asked += "print(strata.__file__)"
+    own = warm.folder / "copy/strata/__init__.py"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    for folder, found in ((own.parents[1], own), (WARM.parents[1] / "workflow_scripts", None)):
+        found = found or folder / "strata/__init__.py"
+        assert warm(asked, PYTHONPATH=str(folder))[1] == f"True False\n{found}\n"
+
+
+def test_one_server_runs_the_jobs_of_all_copies(fresh):
+    rule = "rule one:\n output: 'made'\n threads: 1\n script: 'one.py'\n"
+    fresh.path("Snakefile").write_text(rule)
+    copied = "import shutil; shutil.copy('/proc/self/cmdline', snakemake.output[0])"
+    fresh.path("one.py").write_text(copied)
+    fresh()
+    assert f"{ROOT}/tools/warm/server.py" in fresh.path("made").read_text()
+
+
 def test_without_a_server_a_script_has_an_interpreter_of_its_own(warm):
     warm.server.stdin.close()
     warm.server.wait()

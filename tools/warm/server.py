@@ -1,7 +1,8 @@
 """Run scripts in forks of this process, which has loaded the libraries that they import.
 
-usage: server.py folder
+usage: server.py folder [--now]
 It listens at `socket` in the folder, and removes that when its standard input ends, and itself.
+With --now all scripts share the environment that it has, and libraries are loaded from the start.
 """
 
 import atexit
@@ -37,17 +38,19 @@ LIBRARIES = (
     "matplotlib.backends.backend_pdf",
     "matplotlib.backends.backend_svg",
 )
-# Of the environment, what neither libraries nor scripts go by.
-_PLACES = {"PWD", "OLDPWD", "SHLVL", "_", "TMPDIR", "TMP", "TEMP", "TEMPDIR"}
+# Of the environment, what no library goes by when it is loaded; nor by what is ours, STRATA_...
+_PLACES = {"PWD", "OLDPWD", "SHLVL", "_", "TMPDIR", "TMP", "TEMP", "TEMPDIR", "PATH", "PYTHONPATH"}
+_kept = []  # what would take back, when it ended, what was done for libraries
 _PR_SET_PDEATHSIG = 1
 # What is told of a script before its exit status: that it needs an interpreter of its own, or that
 # it has started.
 ELSEWHERE, STARTED = b"-", b"+"
 
 
-def serve(listener: socket.socket) -> None:
-    """Fork for each script that comes; load libraries while none does."""
-    ahead, own = list(LIBRARIES), None
+def serve(listener: socket.socket, own: dict | None) -> None:
+    """Fork for each script that comes in the environment `own` (None: the first one's); load
+    libraries while none does."""
+    ahead = list(LIBRARIES)
     while True:
         idle = own is not None and ahead
         ready, *_ = select.select([listener, sys.stdin], [], [], 0 if idle else None)
@@ -80,7 +83,7 @@ def _answer(client: socket.socket, listener: socket.socket, own: dict | None) ->
             return own
         if not attendant:
             listener.close()
-            _only(_attend, client, asked, streams, server)
+            _only(_attend, client, asked, streams, server, _packages(own))
         return own
     finally:
         for stream in streams:
@@ -93,18 +96,31 @@ def _take_on(environment: dict[str, str]) -> dict[str, str]:
     os.environ.update(environment)
     # A library that asks for a GPU here must not take hold of it: no fork could then.
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
-    sys.path[:1] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+    sys.path[:1] = _packages(environment)
     return environment
+
+
+def _packages(environment: dict[str, str]) -> list[str]:
+    return [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
 
 
 def _load(name: str) -> None:
     """Import a library; a script whose import fails says so itself."""
     with contextlib.suppress(Exception), Quiet() as quiet:
         if name.startswith("transformers"):
-            importlib.import_module("strata.compat").prepare_imports()
+            _prepare()
         importlib.import_module(name)
     quiet.loading = False
     gc.freeze()  # what is there is shared by all forks
+
+
+def _prepare() -> None:
+    """As scripts do before they import transformers; each then loads the Strata that is its own."""
+    compat = importlib.import_module("strata.compat")
+    compat.prepare_imports()
+    _kept.append(compat)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "strata"]:
+        del sys.modules[name]
 
 
 class Quiet:
@@ -132,20 +148,22 @@ class Quiet:
         return getattr(self.own, name)
 
 
-def _attend(client: socket.socket, asked: dict, streams: list[int], server: int) -> None:
-    """Run a script in a process of its own and tell its exit status.
-
-    It does not outlive who asked for it, nor the server, and so not Snakemake.
+def _attend(
+    client: socket.socket, asked: dict, streams: list[int], server: int, packages: list[str]
+) -> None:
+    """Run a script in a process of its own, which does not outlive who asked for it, Snakemake or
+    the server, and tell its exit status. `packages` are the server's PYTHONPATH.
     """
     _die_with(server)
+    snakemake = os.pidfd_open(int(asked["environment"].get("STRATA_SNAKEMAKE", server)))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     own = os.getpid()
     script = os.fork()
     if not script:
         _die_with(own)
-        _only(_become, asked, streams, client)
+        _only(_become, asked, streams, client, packages)
     ended = os.pidfd_open(script)
-    ready, *_ = select.select([client, ended], [], [])
+    ready, *_ = select.select([client, ended, snakemake], [], [])
     if ended not in ready:
         os.kill(script, signal.SIGKILL)
     _, status = os.waitpid(script, 0)
@@ -171,10 +189,11 @@ def _die_with(parent: int) -> None:
 
 
 def _alike(environment: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in environment.items() if key not in _PLACES}
+    named = environment.keys() - _PLACES
+    return {name: environment[name] for name in named if not name.startswith("STRATA_")}
 
 
-def _become(asked: dict, streams: list[int], client: socket.socket) -> None:
+def _become(asked: dict, streams: list[int], client: socket.socket, packages: list[str]) -> None:
     """Run the script as a fresh interpreter would, and end as it does."""
     for own, stream in enumerate(streams):
         os.dup2(stream, own)
@@ -186,7 +205,7 @@ def _become(asked: dict, streams: list[int], client: socket.socket) -> None:
     os.environ.clear()
     os.environ.update(asked["environment"])
     sys.argv = asked["arguments"]
-    sys.path.insert(0, str(Path(sys.argv[0]).parent))
+    sys.path[: len(packages)] = [str(Path(sys.argv[0]).parent), *_packages(asked["environment"])]
     status = _status_of(sys.argv[0])
     threading._shutdown()  # as an interpreter does: first threads are waited for
     atexit._run_exitfuncs()
@@ -223,5 +242,5 @@ if __name__ == "__main__":
         listening.listen(64)
         print("ready", flush=True)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        serve(listening)
+        serve(listening, _take_on(dict(os.environ)) if "--now" in sys.argv else None)
     shutil.rmtree(folder, ignore_errors=True)
