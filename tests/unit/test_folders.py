@@ -6,6 +6,7 @@ docs/files.md has these cases as a table.
 import csv
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -425,3 +426,21 @@ def test_the_paper_counts_what_was_skipped(damaged, tmp_path):
     sound = skipped | {"dropped_segments": 7}
     assert "nor did 7 labelled pieces" in skipped_text(study, {"my_photos": sound})
     assert json.loads((tmp_path / "my_photos/dataset.json").read_text())["unreadable"]
+
+
+def test_a_data_set_moves_with_its_folder_and_says_the_same_anywhere(root, tmp_path):
+    spec, written = {"path": "in", "modality": "image"}, []
+    for place in ("one", "another place"):
+        base = tmp_path / place
+        base.mkdir()
+        shutil.copytree(root, base / "in")
+        scratch = base / "scratch"  # results may lie elsewhere, behind a link
+        scratch.mkdir()
+        (base / "results").symlink_to("scratch")
+        index_folder(spec, base / "results/pictures", base=base)
+        dataset = open_dataset(base / "results/pictures")
+        assert dataset.root == base / "in" and dataset.image(0).size == (4, 4)
+        written.append((scratch / "pictures/dataset.json").read_bytes())
+    assert written[0] == written[1]
+    (tmp_path / "one").rename(tmp_path / "moved")
+    assert open_dataset(tmp_path / "moved/results/pictures").image(3).size == (4, 4)

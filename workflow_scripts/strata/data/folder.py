@@ -61,13 +61,14 @@ def index_folder(
     """
     directory = Path(directory)
     root = (Path(base) / spec["path"]).resolve()
+    near = not os.path.isabs(spec["path"])  # then both may move together
     info = {
         "name": directory.name,
         "kind": "folder",
         "modality": spec["modality"],
-        "root": str(root),
+        "root": os.path.relpath(root, directory.resolve()) if near else str(root),
         "licence": spec.get("licence", "the user's own"),
-        "source": str(root),
+        "source": str(spec["path"]),
         "storage": "files",
     }
     index_dataset(

@@ -58,7 +58,7 @@ class Dataset:
     @property
     def root(self) -> Path:
         """Folder that the manifest's paths start from."""
-        return self.directory / self.info["root"]
+        return (self.directory / self.info["root"]).resolve()
 
     @property
     def families(self) -> list[str]:
