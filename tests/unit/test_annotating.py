@@ -1,5 +1,7 @@
 """Annotations of a study: columns, pieces, computed numbers, and what becomes of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -68,6 +70,10 @@ def test_what_is_taken_can_be_chosen(photos):
     assert all(name.endswith(">0.3") for name in found if name.startswith("color"))
     with pytest.raises(StrataError, match="no label column 'breed'"):
         sample_annotations(*photos, columns=["breed"])
+    dataset, numbers = photos
+    named = replace(dataset, manifest=dataset.manifest.assign(**{"age>30": "yes"}))
+    with pytest.raises(StrataError, match="'age>30' has '=' or '>' in it; rename it"):
+        sample_annotations(named, numbers, columns=["kind", "age>30"])
 
 
 def test_orientation_is_a_class_and_179_degrees_are_next_to_0():

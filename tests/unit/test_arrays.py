@@ -20,6 +20,7 @@ from strata.activations import importing
 from strata.activations.cache import ActivationCache
 from strata.activations.extraction import extract
 from strata.activations.importing import arrays_card, import_arrays, match_rows
+from strata.activations.probing import ProbingSet
 from strata.compat import prepare_imports
 from strata.config.prepare import prepare_config
 from strata.convexity.families import study_convexity
@@ -340,7 +341,7 @@ def broken(folder: Path, kind: str, rows: np.ndarray) -> None:
         ("no safetensors", r"block\.safetensors: unreadable: "),
         (
             "an index in parquet",
-            r"column '__index_level_0__' is of type int64; columns should be floats",
+            r"column '__index_level_0__' is the index of a DataFrame, no feature; save it with",
         ),
         ("names in parquet", r"column 'path' is of type .*string; columns should be floats"),
         ("ragged lists", r"column 'x': row 6 has 1 numbers, the first has 2"),
@@ -452,3 +453,19 @@ def test_the_page_about_arrays_runs_as_it_is_written(tmp_path, monkeypatch):
     assert found.layers == ["colour", "brightness"] and found.index["features"] == [3, 1024]
     expected = [np.array(values[path]) / 255 for path in dataset.manifest["path"]]
     np.testing.assert_allclose(found.layer(0), expected, atol=1e-5)
+
+
+def test_arrays_of_two_data_sets_are_one_probing_set(photos, tmp_path):
+    dataset, _, layers = photos
+    paths = []
+    for number in (1, 2):  # files of the same names in a folder of each data set
+        own = [layer + number for layer in layers]
+        as_npy(tmp_path / f"data{number}", shuffled(tmp_path / f"data{number}", dataset, own))
+        spec = SPEC | {"path": f"data{number}", "pool": "cls"}
+        paths.append(tmp_path / f"cache{number}")
+        import_arrays(spec, dataset, paths[-1], model="mine", base=tmp_path, log=quiet)
+    both = ProbingSet.open([dataset.directory / "manifest.parquet"] * 2, paths)
+    first = next(values for _, values in both.layers())
+    parts = [rows_of(ActivationCache(path))[0] for path in paths]
+    np.testing.assert_array_equal(first, np.concatenate(parts))
+    assert not np.array_equal(*parts)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from strata.atlas import Samples, shown_words, study_data, write_data
+from strata.atlas import Samples, neurons, shown_words, study_data, write_data
 from strata.atlas.writing import short
 from strata.concepts import category_shares, concept_counts
 from strata.data.manifest import Dataset
@@ -221,3 +221,9 @@ def test_data_is_a_script_without_what_no_browser_reads(tmp_path):
 
 def test_numbers_are_short():
     assert short([0.123456, 1234567.0, -np.inf, None, 2.0]) == [0.1235, 1235000, None, None, 2]
+
+
+def test_runners_up_may_have_semicolons_in_their_names():
+    number = {name: i for i, name in enumerate(["tags=a", "tags=a;b", "b"])}
+    assert neurons._joined("tags=a;tags=a;b", number) == [0, 1]
+    assert neurons._joined("unknown;b", number) == [2] and neurons._joined("", number) == []

@@ -259,8 +259,8 @@ SRGB = np.array([[0.43607, 0.22249, 0.01392], [0.38515, 0.71687, 0.09708],
 COLOUR = (200, 100, 50)
 
 
-def wide_gamut():
-    """A colour profile with Adobe RGB's primaries and sRGB's curve."""
+def wide_gamut(named="Wide"):
+    """A colour profile with Adobe RGB's primaries and sRGB's curve, and four letters of a name."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     primaries = dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), ADOBE, strict=True))
     for place in range(struct.unpack(">I", profile[128:132])[0]):
@@ -270,7 +270,7 @@ def wide_gamut():
             profile[start + 8 : start + 20] = struct.pack(">3i", *values)
         if name == b"desc":
             found = profile.find("sRGB".encode("utf-16-be"), start)
-            profile[found : found + 8] = "Wide".encode("utf-16-be")
+            profile[found : found + 8] = named.encode("utf-16-be")
     return bytes(profile)
 
 
@@ -293,6 +293,15 @@ def test_a_colour_profile_is_followed(suffix, tmp_path):
     assert in_srgb(COLOUR)[0] - COLOUR[0] > 20
     assert np.abs(pixels(path)[16, 16].astype(int) - in_srgb(COLOUR)).max() <= 2
     assert read_picture(path)[1] == ["by its colour profile"]
+
+
+def test_a_profile_is_what_it_does_and_not_its_name(tmp_path):
+    """As telephones' "Display P3 Gamut with sRGB Transfer"."""
+    picture = Image.new("RGB", (4, 4), COLOUR)
+    for name in ("sRGB", "Wide"):
+        path = saved(picture, tmp_path / f"{name}.png", icc_profile=wide_gamut(name))
+        assert np.abs(pixels(path)[0, 0].astype(int) - in_srgb(COLOUR)).max() <= 2
+        assert read_picture(path)[1] == ["by its colour profile"]
 
 
 def test_profiles_that_say_srgb_or_nothing_change_nothing(tmp_path):

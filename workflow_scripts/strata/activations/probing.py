@@ -58,7 +58,9 @@ class ProbingSet:
         places = zip(activations, manifests, sizes, strict=False)
         caches = [ActivationCache.of(path, manifest, n) for path, manifest, n in places]
         for cache in caches[1:]:
-            for key in ("layers", "features", "model_sha256", "pooling"):
+            # Arrays are of each data set in a folder of their own.
+            same = () if cache.index.get("source") == "arrays" else ("model_sha256",)
+            for key in ("source", "layers", "features", "pooling", *same):
                 if cache.index.get(key) != caches[0].index.get(key):
                     raise StrataError(f"{cache.directory}: {key} differ from {activations[0]}'s")
         name = "+".join(table["dataset"].iloc[0] for table in tables)

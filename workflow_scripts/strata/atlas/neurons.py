@@ -97,11 +97,22 @@ def _of_main(main: pd.DataFrame, number: Mapping[str, int], samples: Samples | N
     if "sign" in main:
         told["sign"] = main["sign"].astype(int).tolist()
     if "runner_up" in main:
-        split = main["runner_up"].fillna("").str.split(";")
-        told["runners"] = [[number[word] for word in row if word in number] for row in split]
+        told["runners"] = [_joined(row, number) for row in main["runner_up"].fillna("")]
     if samples is not None and "images" in main:
         told["top"] = [samples.add_all(row) for row in numbers_in(main["images"])]
     return told
+
+
+def _joined(joined: str, number: Mapping[str, int]) -> list[int]:
+    """Numbers of ";"-joined concepts, which may have a ";" themselves."""
+    parts, found = joined.split(";"), []
+    while parts:
+        lengths = range(len(parts), 0, -1)
+        taken = next((n for n in lengths if ";".join(parts[:n]) in number), None)
+        if taken:
+            found.append(number[";".join(parts[:taken])])
+        parts = parts[taken or 1 :]
+    return found
 
 
 def _depth(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 
+from strata.errors import StrataError
+
 _READING = ("pool", "layers", "preprocess", "size", "context", "embedding")
 
 
@@ -16,15 +18,16 @@ def fill_defaults(config: dict, schema: Mapping) -> None:
     for entry in config["datasets"].values():
         _fill(entry, kinds[entry["kind"]])
     kinds = _kinds(schema["properties"]["studies"])
-    for study in config["studies"].values():
+    for name, study in config["studies"].items():
         local = study.get("transforms", {}).get("local_images")
         if isinstance(local, str):
             study["transforms"]["local_images"] = {"dataset": local}
         if study.get("concepts") == "annotations":
             study.setdefault("annotations", {})
         _fill(study, kinds[study["kind"]])
-        if study["kind"] != "published_labels":  # whose models are files
-            study.setdefault("comparisons", _compared(study["models"], config["models"]))
+        of_files = study["kind"] == "published_labels"  # its models are files
+        if not of_files and "comparisons" not in study:
+            study["comparisons"] = _compared(study["models"], config["models"], name)
 
 
 def _kinds(registry: Mapping) -> dict[str, Mapping]:
@@ -52,9 +55,10 @@ def _fill(entry: dict, schema: Mapping) -> None:
             _fill(entry[key], part)
 
 
-def _compared(names: Iterable[str], models: Mapping) -> dict:
+def _compared(names: Iterable[str], models: Mapping, study: str) -> dict:
     """Comparisons of a study that names none: models without a base are the pretrained ones; a
-    twin or a fine-tuned model is compared with its base where the study has that too."""
+    twin or a fine-tuned model is compared with its base where the study has that too. Raises
+    StrataError where two could be a base's twin, or fine-tuned on a task."""
     found: dict = {"pretraining": [], "controls": {}, "finetuned": {}}
     for name in names:
         entry = models.get(name, {})
@@ -63,5 +67,10 @@ def _compared(names: Iterable[str], models: Mapping) -> dict:
             found["pretraining"].append(name)
         elif base in names:
             pairs = found["finetuned"].setdefault(task, {}) if task else found["controls"]
+            if base in pairs:
+                raise StrataError(
+                    f"config, studies: {study}: {base!r} can be compared with {pairs[base]!r} or "
+                    f"{name!r}; say which in comparisons"
+                )
             pairs[base] = name
     return found

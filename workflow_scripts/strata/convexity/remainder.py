@@ -10,13 +10,14 @@ import numpy as np
 import torch
 
 from strata.compat import prepare_imports
-from strata.errors import StrataError
+from strata.errors import StrataError, one_line
 from strata.models.inference import pick_device
 from strata.models.layers import entering_states, find_layers
 from strata.models.preprocessing import image_processor, input_size
 from strata.tables import EMBEDDING
 
 _BATCH = 256
+_TRIED = 8  # pictures on which it is tried whether a network can be cut open
 
 
 class CutClassifier:
@@ -63,8 +64,31 @@ class CutClassifier:
     def states(self, pictures: Sequence) -> tuple[list[np.ndarray], np.ndarray]:
         """States behind every layer (pictures, ...), and what enters the last linear layer.
 
-        Raises StrataError for the embedding of a network without one.
+        Raises StrataError for the embedding of a network without one, for one whose answer is not
+        that of a linear layer alone, and for one that does not say the same of its own states.
         """
+        try:
+            found, pooled = self._read(pictures)
+            for number, states in enumerate(found):
+                self._check_cut(number, states[:_TRIED], pooled[:_TRIED])
+        except (ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:
+            raise StrataError(
+                f"{self.name}: cannot be cut open behind its layers: {one_line(error)}; Euclidean "
+                "convexity wants layers whose states have one shape, as a ViT's or a ResNet's"
+            ) from None
+        return found, pooled
+
+    def _check_cut(self, layer: int, states: np.ndarray, pooled: np.ndarray) -> None:
+        """Refuse a layer from whose own states the network goes on to another answer."""
+        own = (pooled @ self.head_weights.T + self.head_bias).argmax(axis=1)
+        if self.classify_from(layer, states) != [self.classes[i] for i in own]:
+            raise StrataError(
+                f"{self.name}, {self.layers[layer]}: what follows this layer depends on more than "
+                "its states; leave the model out of euclidean: heads"
+            )
+
+    def _read(self, pictures: Sequence) -> tuple[list[np.ndarray], np.ndarray]:
+        """As `states`, unchecked but for the head."""
         found: list[list[np.ndarray]] = [[] for _ in self.layers]
         pooled: list[np.ndarray] = []
 
@@ -85,8 +109,20 @@ class CutClassifier:
             )
             hooks.callback(entering.remove)
             for start in range(0, len(pictures), _BATCH):
-                self._run(self.processor(list(pictures[start : start + _BATCH])))
+                pixels = self.processor(list(pictures[start : start + _BATCH]))
+                self._check_head(pooled, self._run(pixels))
         return [np.concatenate(parts) for parts in found], np.concatenate(pooled)
+
+    def _check_head(self, pooled: list[np.ndarray], logits: torch.Tensor) -> None:
+        """Refuse a network that does not say what its last linear layer does: one of two heads."""
+        told, entering = logits.cpu().numpy(), pooled[-1] if pooled else np.empty(0)
+        alone = entering.shape == (len(told), self.head_weights.shape[1])
+        own = entering @ self.head_weights.T + self.head_bias if alone else np.empty(0)
+        if own.shape != told.shape or not np.allclose(own, told, atol=1e-3 * np.abs(told).max()):
+            raise StrataError(
+                f"{self.name}: its classes are not those of its last linear layer alone; "
+                "Euclidean convexity wants a classifier with one linear head"
+            )
 
     def classify_from(self, layer: int, states: np.ndarray) -> list[str]:
         """Class names when `states` (samples, ...) leave layer number `layer`."""

@@ -97,7 +97,8 @@ def sample_annotations(
     which of them is brighter. `frequent` names the values that columns of samples are to have
     concepts of (all): of fifty thousand file names none is worth fifty thousand numbers.
 
-    Raises StrataError for a column that the data set does not have.
+    Raises StrataError for a column that the data set does not have, or whose name cannot stand in
+    that of a concept.
     """
     pieces = [] if dataset.segments is None else dataset.segments.columns
     pieces = [name for name in pieces if name not in ("sample", "start", "end")]
@@ -105,6 +106,11 @@ def sample_annotations(
     known = [name for name in wanted if name in dataset.manifest]
     if unknown := [name for name in wanted if name not in known and name not in pieces]:
         raise StrataError(f"{dataset.info['name']}: annotations: no label column {unknown[0]!r}")
+    if ending := [name for name in wanted if "=" in name or ">" in name]:
+        raise StrataError(  # which would end elsewhere in "column=value"
+            f"{dataset.info['name']}: annotations: the name of label column {ending[0]!r} has '=' "
+            "or '>' in it; rename it, or leave it out of annotations: columns"
+        )
     taken = [name for name in COMPUTED[dataset.modality] if name in wanted]
     if taken:
         raise StrataError(

@@ -251,6 +251,13 @@ def _from_parquet(file: Path) -> dict:
 
     opened = parquet.ParquetFile(file)
     n, schema = opened.metadata.num_rows, opened.schema_arrow
+    index = [name for name in (schema.pandas_metadata or {}).get("index_columns", [])
+             if isinstance(name, str)]  # fmt: skip
+    if index:
+        raise StrataError(
+            f"{file}: column {index[0]!r} is the index of a DataFrame, no feature; save it with "
+            "to_parquet(..., index=False)"
+        )
     lists = [field.name for field in schema if _is_list(field.type)]
     for field in schema:
         inner = field.type.value_type if field.name in lists else field.type

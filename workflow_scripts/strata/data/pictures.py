@@ -15,6 +15,7 @@ from strata.errors import StrataError, one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageCms import ImageCmsTransform
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".gif", ".tif", ".tiff")
 SUFFIXES += (".webp",)
@@ -22,6 +23,7 @@ SUFFIXES += (".webp",)
 # would give others to a program outside (EPS to Ghostscript), or take almost any bytes for one.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "JPEG2000", "QOI")
 _BITS, _PHOTOMETRIC = 258, 262  # tags of TIFF
+_ROUNDING = 3  # of 255: by how much profiles that are sRGB differ from one another
 _DARK = 256  # a 16-bit picture with no value above it becomes black
 
 
@@ -160,15 +162,31 @@ def _in_srgb(colours: Image, profile: bytes | None) -> tuple[Image, str]:
     else:
         try:
             own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if "srgb" in ImageCms.getProfileDescription(own).lower():
-                return colours.convert("RGB"), ""
         except (ImageCms.PyCMSError, OSError):
             return colours.convert("RGB"), "colour profile unreadable, passed over"
         note = "by its colour profile"
     try:
         target = ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(colours, own, target, outputMode="RGB"), note
+        into = ImageCms.buildTransform(own, target, colours.mode, "RGB")
+        if _changes_nothing(into, colours.mode):
+            return colours.convert("RGB"), ""
+        return ImageCms.applyTransform(colours, into), note
     except ImageCms.PyCMSError:  # a profile of another kind of colours than the picture's
         if colours.mode == "LAB":
             raise
         return colours.convert("RGB"), "colour profile does not fit, passed over"
+
+
+def _changes_nothing(transform: ImageCmsTransform, mode: str) -> bool:
+    """Whether a transform of colours is, but for rounding, that of sRGB into sRGB. Names do not
+    tell: telephones write "Display P3 Gamut with sRGB Transfer"."""
+    from PIL import Image, ImageCms
+
+    if mode not in ("L", "RGB"):
+        return False
+    steps = np.arange(0, 256, 17, dtype=np.uint8)
+    grid = [steps] if mode == "L" else np.meshgrid(steps, steps, steps)
+    colours = np.stack([axis.reshape(-1, len(steps)) for axis in grid], axis=-1)
+    probe = Image.fromarray(colours.squeeze(-1) if mode == "L" else colours)
+    changed = np.asarray(ImageCms.applyTransform(probe, transform)).astype(int)
+    return bool(np.abs(changed - np.asarray(probe.convert("RGB"))).max() <= _ROUNDING)

@@ -79,7 +79,7 @@ def task_rows(
     name: str = "data set",
     needed: Sequence[str] = ("train", "test"),
 ) -> dict[str, np.ndarray]:
-    """Rows of each split of a task: {split: rows in order}.
+    """Rows of each split of a task: {split: rows in order; of "train" by what they are}.
 
     Parameters
     ----------
@@ -120,6 +120,9 @@ def task_rows(
         drawn = _drawn_within(labels[kept], splits, seed, f"{name}: {target}")
         rows = {split: np.sort(kept[part]) for split, part in drawn.items()}
     rows = {split: part[frequent[part]] for split, part in rows.items()}
+    if "train" in rows:  # whose batches are drawn by number
+        order = sample_order(manifest)
+        rows["train"] = order[np.isin(order, rows["train"])]
     _check_task(labels, rows, needed, f"{name}: {target}")
     if apart is not None:
         _check_apart(as_text(manifest[apart]), rows, f"{name}: {apart}")

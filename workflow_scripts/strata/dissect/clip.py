@@ -3,7 +3,7 @@ dissection."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -159,10 +159,9 @@ def text_embeddings(
         tokens = tokenizer(
             [template.format(concept) for concept in batch],
             padding=True,
-            truncation=True,
-            max_length=length,
             return_tensors="pt",
         )
+        _check_length(tokens, length, batch, directory.name)
         _check_known(tokenizer, tokens["input_ids"], batch, directory.name)
         with torch.inference_mode():
             features = model.get_text_features(
@@ -189,4 +188,14 @@ def _check_known(tokenizer, numbers, concepts: list[str], model: str) -> None:
         raise StrataError(
             f"concept {concepts[rows.index(True)]!r}: {model} does not know this word; "
             "remove it from the concept set or use another CLIP"
+        )
+
+
+def _check_length(tokens: Mapping, most: int, concepts: list[str], model: str) -> None:
+    """Refuse a text of which the model would read a part, as of any other that begins with it."""
+    if tokens["input_ids"].shape[1] > most:
+        longest = concepts[int(tokens["attention_mask"].sum(dim=1).argmax())]
+        raise StrataError(
+            f"concept {longest[:60]!r}...: {model} reads {most} tokens, and this is longer; "
+            "shorten it or remove it from the concept set"
         )

@@ -19,6 +19,15 @@ MODEL_FILES = (
     "merges.txt",
     "README.md",
 )
+ADAPTER = "adapter_config.json"  # with which transformers changes the weights beside it
+
+
+def adapter_told(where: str) -> str:
+    """What is said of a model with an adapter, whose weights alone are another network."""
+    return (
+        f"{where} has an adapter ({ADAPTER}), which is not read; merge it (merge_and_unload of "
+        "peft), save the whole model and name that folder"
+    )
 
 
 def read_model_json(file: Path) -> dict:

@@ -209,11 +209,12 @@ def _forward(module: nn.Module, config: dict) -> Callable:
 
     if "architecture" in config:
         return getattr(module, "forward_features", module)
-    side = input_size(config)
+    own = config.get("vision_config", config).get("image_size", input_size(config))
+    own = (own, own) if isinstance(own, int) else tuple(own)
     interpolates = "interpolate_pos_encoding" in signature(module.forward).parameters
 
     def call(pixels, **options):
-        if interpolates and tuple(pixels.shape[-2:]) != (side, side):
+        if interpolates and tuple(pixels.shape[-2:]) != own:
             options["interpolate_pos_encoding"] = True
         return module(pixel_values=pixels, **options)
 

@@ -12,7 +12,14 @@ from pathlib import Path
 
 from strata.data.files import sha256_of
 from strata.errors import StrataError, one_line
-from strata.models.cards import MODEL_FILES, count_parameters, read_model_json, write_card
+from strata.models.cards import (
+    ADAPTER,
+    MODEL_FILES,
+    adapter_told,
+    count_parameters,
+    read_model_json,
+    write_card,
+)
 from strata.models.clap import is_clap, load_clap
 from strata.models.encoder import Encoder, load_encoder
 from strata.models.front_end import write_sound_processor
@@ -120,6 +127,8 @@ def _copy_local(
 
 
 def _copy_files(folder: Path, directory: Path, name: str) -> None:
+    if (folder / ADAPTER).is_file():
+        raise StrataError(adapter_told(f"{name}: {folder}"))
     for file in MODEL_FILES:
         if (folder / file).is_file():
             shutil.copyfile(folder / file, directory / file)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from strata.data.download import PassingError, RemoteFile, fetch_file, retried, seconds_to_wait
 from strata.errors import StrataError, one_line
+from strata.models.cards import ADAPTER, adapter_told
 from strata.models.weights import shards_of
 
 _PASSING = (408, 429, 500, 502, 503, 504)
@@ -42,6 +43,8 @@ def fetch_repository(
 
     info = _look_up(repository, revision, log)
     there = {file.rfilename: file for file in info.siblings}
+    if ADAPTER in there:
+        raise StrataError(adapter_told("it"))
     first = [name for name in either if name in there][:1]
     if either and not first:
         raise StrataError(f"it has none of {', '.join(either)}")

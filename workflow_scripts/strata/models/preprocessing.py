@@ -19,7 +19,13 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def image_processor(directory: Path) -> Callable[[list], torch.Tensor]:
-    """Preprocessing of a transformers model, from its `preprocessor_config.json`."""
+    """Preprocessing of a transformers model, from its `preprocessor_config.json`.
+
+    What it makes of a picture does not depend on those beside it: some processors fill up a batch
+    to its largest picture. Raises StrataError where pictures become of unlike sizes.
+    """
+    import torch
+
     prepare_imports()
     from transformers import AutoImageProcessor
 
@@ -36,7 +42,20 @@ def image_processor(directory: Path) -> Callable[[list], torch.Tensor]:
         raise StrataError(
             f"{directory.name}: preprocessor_config.json makes no image processor: {told}"
         ) from None
-    return lambda pictures: processor(images=pictures, return_tensors="pt")["pixel_values"]
+
+    def process(pictures: list) -> torch.Tensor:
+        alike = len({picture.size for picture in pictures}) == 1
+        groups = [pictures] if alike else [[picture] for picture in pictures]
+        made = [processor(images=g, return_tensors="pt")["pixel_values"] for g in groups]
+        sizes = sorted({tuple(part.shape[1:]) for part in made})
+        if len(sizes) > 1:
+            raise StrataError(
+                f"{directory.name}: its processor makes of pictures arrays of unlike shapes, "
+                f"{sizes[0]} and {sizes[-1]}; set preprocess: whole or imagenet"
+            )
+        return torch.cat(made)
+
+    return process
 
 
 def check_preprocessing(preprocess: str, size: int | None) -> None:
@@ -61,7 +80,7 @@ def make_preprocessing(
     if size is None:
         from timm.data import create_transform, resolve_data_config
 
-        own = config.get("pretrained_cfg") or {}
+        own = timm_settings(config)
         try:
             transform = create_transform(**resolve_data_config(pretrained_cfg=own, model=module))
         except Exception as error:  # what lies may fail anywhere
@@ -74,10 +93,15 @@ def make_preprocessing(
     return lambda pictures: torch.stack([transform(picture) for picture in pictures])
 
 
+def timm_settings(config: dict) -> dict:
+    """What a timm folder says of its pictures, which stood beside `architecture` at first."""
+    return config.get("pretrained_cfg") or {k: v for k, v in config.items() if k != "architecture"}
+
+
 def input_size(config: dict) -> int:
     """Side of a model's input in pixels; 224 where the configuration leaves it open."""
     if "architecture" in config:
-        return int((config.get("pretrained_cfg") or {}).get("input_size", (3, 224, 224))[-1])
+        return int(timm_settings(config).get("input_size", (3, 224, 224))[-1])
     size = config.get("vision_config", config).get("image_size", 224)
     return size if isinstance(size, int) else size[-1]
 

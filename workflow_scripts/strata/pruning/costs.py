@@ -7,9 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from strata.data.splits import Task
+from strata.data.splits import Task, some_rows
 from strata.stats import without_interval
 from strata.tables import EMBEDDING, check_measures
 
@@ -108,7 +109,8 @@ def _priced(
 
     classes, _ = task.targets(dataset.manifest[task.target])
     model = classifier(source, classes, training.overrides)
-    samples = range(min(max(n, _EXAMPLES), len(dataset)))
+    everything, most = np.arange(len(dataset)), max(n, _EXAMPLES)
+    samples = some_rows(everything, most, 0, dataset.manifest).tolist()
     examples = raw_example(source, dataset, model, samples, context)
     return model, {key: value[:n] for key, value in examples.items()}
 

@@ -75,7 +75,7 @@ def cost(
         latency = seconds_of(lambda: _forward(model, example), repeats, warmup, threads)
     return Cost(
         parameters=_parameters(model.parameters()),
-        front_end_parameters=_front_end_parameters(model),
+        front_end_parameters=_front_end_parameters(model, example),
         macs=macs,
         front_end_macs=front_end_macs,
         file_bytes=_file_bytes(model),
@@ -88,9 +88,19 @@ def _parameters(parameters) -> int:
     return sum(p.numel() for p in parameters)
 
 
-def _front_end_parameters(model: nn.Module) -> int:
-    layers = sum(_parameters(layer.parameters()) for layer in find_layers(model).values())
-    return _parameters(encoder_of(model).parameters()) - layers
+def _front_end_parameters(model: nn.Module, example: Mapping[str, torch.Tensor]) -> int:
+    """Parameters of the encoder but for those of its layers and of modules that run after them."""
+    watched = copy.deepcopy(model).eval()
+    encoder, reached, before, after = encoder_of(watched), [], set(), []
+    _watch_layers(watched, lambda: reached.append(True))
+    for module in encoder.modules():
+        module.register_forward_pre_hook(
+            lambda module, inputs: after.append(module) if reached else before.add(id(module))
+        )
+    _forward(watched, example)
+    parts = [part for part in after if id(part) not in before]
+    others = {id(p) for part in (*parts, *find_layers(watched).values()) for p in part.parameters()}
+    return _parameters(p for p in encoder.parameters() if id(p) not in others)
 
 
 def count_macs(model: nn.Module, example: Mapping[str, torch.Tensor]) -> tuple[int, int]:

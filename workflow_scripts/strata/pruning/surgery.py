@@ -56,6 +56,7 @@ def prune(model: nn.Module, keep: int | Iterable[int]) -> nn.Module:
         raise StrataError(
             f"keep {chosen}: layers are numbered 0 to {total - 1}, each can be kept once"
         )
+    _check_alike(model)
     smaller = copy.deepcopy(model)
     path, layers = layer_stack(smaller)
     parent, _, name = path.rpartition(".")
@@ -65,6 +66,18 @@ def prune(model: nn.Module, keep: int | Iterable[int]) -> nn.Module:
     _set_depth(smaller, len(chosen))
     _keep_weights(smaller, chosen)
     return smaller
+
+
+def _check_alike(model: nn.Module) -> None:
+    """Refuse a model whose configuration names layers by number, which a cut would change."""
+    config = _vision_half(model.config)
+    keys = ("window_block_indices", "residual_block_indices", "global_attn_indexes")
+    for key in keys:
+        if getattr(config, key, None):
+            raise StrataError(
+                f"{type(model).__name__}: {key} says that its layers are of several kinds; prune "
+                "models whose layers are alike"
+            )
 
 
 def layer_stack(model: nn.Module) -> tuple[str, nn.ModuleList]:

@@ -20,7 +20,7 @@ from strata.models.inference import mixed
 from strata.models.layers import encoder_of
 from strata.models.sound_families import check_family, family_of
 from strata.models.training.loop import History, Watch, fit
-from strata.models.training.pictures import Look
+from strata.models.training.pictures import Look, OwnLook
 from strata.models.training.recipe import Schedule
 
 _BATCH = 256
@@ -40,9 +40,13 @@ class PictureInputs:
     """
 
     def __init__(
-        self, source: Path, dataset: Dataset, device: str = "cpu", look: Look | None = None
+        self,
+        source: Path,
+        dataset: Dataset,
+        device: str = "cpu",
+        look: Look | OwnLook | None = None,
     ):
-        self.look, self.device = look or Look.of(source), device
+        self.look, self.device = look or OwnLook(source), device
         self.pictures = self.look.load(dataset)
 
     def __call__(self, rows: np.ndarray, draw: torch.Generator | None = None) -> dict:
@@ -112,7 +116,7 @@ def inputs_of(
     device: str = "cpu",
     context: str | None = None,
     read: Inputs | None = None,
-    look: Look | None = None,
+    look: Look | OwnLook | None = None,
 ) -> Inputs:
     """The inputs that suit a classifier made from `source`; `read` are those of another classifier
     made from it, for the same data set and context, and what they hold is shared. Pictures are made
@@ -133,9 +137,7 @@ def raw_example(
     """Samples as a user gives them to a classifier: pictures, or sounds of their median length,
     longer ones cut and shorter ones followed by silence. `model` is changed as by `inputs_of`."""
     if dataset.modality == "image":
-        look, side = Look.of(source), Look.of(source).size
-        pictures = [dataset.image(i).resize((side, side)) for i in samples]
-        return {"pixel_values": look.tensor(np.stack([np.asarray(p) for p in pictures]))}
+        return {"pixel_values": OwnLook(source).made([dataset.image(i) for i in samples])}
     front_end = front_end_of(source, encoder_of(model), context)
     read = sound_reader(front_end, dataset, source.name)
     sounds = [read(i) for i in samples]
@@ -171,17 +173,32 @@ def classifier(source: Path, classes: list[str], overrides: Mapping | None = Non
     config.id2label, config.label2id = head["id2label"], head["label2id"]
     _override(config, overrides or {}, source.name)
     kind = "AudioClassification" if _is_spoken(config, source.name) else "ImageClassification"
-    model = getattr(transformers, f"AutoModelFor{kind}").from_pretrained(
+    model, report = getattr(transformers, f"AutoModelFor{kind}").from_pretrained(
         source,
         config=config,
         local_files_only=True,
         use_safetensors=True,
         ignore_mismatched_sizes=True,
         dtype=torch.float32,
+        output_loading_info=True,
     )
+    _forget_head(model, report)
     if hasattr(model, "freeze_feature_encoder"):
         model.freeze_feature_encoder()
     return model
+
+
+def _forget_head(model: nn.Module, report: Mapping) -> None:
+    """Draw anew what of the head came with the weights: another task's, of as many classes."""
+    fresh = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
+    head = {id(parameter) for parameter in head_parameters(model)}
+    for path, module in model.named_modules():
+        own = dict(module.named_parameters(recurse=False))
+        kept = [f"{path}.{name}".lstrip(".") for name, p in own.items() if id(p) in head]
+        if not fresh.issuperset(kept):
+            for part in (module, *own.values()):
+                part._is_hf_initialized = False  # transformers draws nothing twice
+            model._init_weights(module)
 
 
 def _is_spoken(config, name: str) -> bool:
