@@ -11,6 +11,7 @@ from scipy.stats import norm
 from strata import StrataError
 from strata.claims.deciding import cases_of, selected, verdicts
 from strata.claims.reading import read_claims
+from strata.paper.claims import read_verdicts
 
 ROOT = Path(__file__).parents[2]
 STUDY = {
@@ -195,3 +196,11 @@ def test_a_file_without_claims_is_refused(tmp_path):
     column = {"where": {"colour": "red"}}
     with pytest.raises(StrataError, match="shares has no column 'colour'; it has model"):
         decided(tmp_path, table(a=[(0.1, 0.1)]), **column)
+
+
+def test_verdicts_are_of_studies_and_models_whatever_their_names(tmp_path):
+    told = "claim,source,says,study,verdict,case,value\nc,s,t,1e3,supported,NA,0.5\nd,s,t,,,,\n"
+    (tmp_path / "verdicts.csv").write_text(told)
+    found = read_verdicts(tmp_path / "verdicts.csv")
+    assert found["study"].tolist()[0] == "1e3" and found["case"].tolist()[0] == "NA"
+    assert found["study"].isna().tolist() == [False, True] and found["value"].iloc[0] == 0.5

@@ -105,6 +105,7 @@ TUNED = {"source": "zoo", "base": "micro-vit", "modality": "image"}
             "clip is missing; or label neurons by concepts: annotations",
         ),
         ("studies/concepts/categories", "none.json", "none.json: no such file of categories"),
+        ("studies/concepts/template", "{} {}", "template"),
         ("studies/concepts/comparisons/pretraining", ["vit"], "unknown model of the study 'vit'"),
         ("concept_sets/microworld-words/path", "none.txt", "none.txt: no such concept list"),
         ("datasets/microworld/splits", {"train": 0.5}, "must add up to 1"),
@@ -276,6 +277,14 @@ def test_a_mistake_is_told_in_one_line(path, value, told):
     assert "\n" not in str(caught.value)
 
 
+def test_categories_without_a_word_of_the_concepts_are_told(tmp_path):
+    (tmp_path / "foreign.json").write_text('{"farben": ["rot", "blau"]}')
+    config = changed("studies/concepts/categories", str(tmp_path / "foreign.json"))
+    told = r"foreign\.json has none of the words of .*microworld\.txt"
+    with pytest.raises(StrataError, match=told):
+        prepare_config(config, ROOT)
+
+
 MINE = {
     "concepts": {"probing": ["microworld"], "clip": "micro-clip", "categories": "words.json"}
     | {"concept_set": "microworld-words"},
@@ -368,6 +377,11 @@ def test_an_own_study_is_right(tmp_path):
     [
         ("datasets/photos/path", "phtos", r"datasets: photos: no folder .*/phtos$"),
         ("datasets/photos/labels", "label.csv", r"photos: labels: no file .*/photos/label\.csv$"),
+        (
+            "datasets/photos/lists",
+            {"test": "t.txt"},
+            r"photos: lists: test: no file .*/photos/t\.txt$",
+        ),
         ("datasets/answers/triplets", "b.csv", r"answers: triplets: no file .*/photos/b\.csv$"),
         (
             "datasets/answers/column",

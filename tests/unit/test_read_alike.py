@@ -243,3 +243,16 @@ def test_two_twins_of_a_model_are_not_compared_by_chance():
         StrataError, match="studies: mine: 'net' can be compared with 'one' or 'two'"
     ):
         fill_defaults({"models": models, "datasets": {}, "studies": {"mine": study}}, schema)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [{"intermediate_size": 77}, {"num_hidden_layers": 3}, {"hidden_dropout_prob": "high"}],
+)
+def test_settings_that_the_weights_do_not_fit_are_refused(overrides, tmp_path):
+    transformers.ViTModel(transformers.ViTConfig(**SQUARE)).save_pretrained(tmp_path)
+    with pytest.raises(
+        StrataError, match=r"would be random|overrides: hidden_dropout_prob: 'high'"
+    ):
+        classifier(tmp_path, ["a", "b"], overrides)
+    assert classifier(tmp_path, ["a", "b"], {"hidden_dropout_prob": 0.2})

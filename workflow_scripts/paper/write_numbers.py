@@ -6,11 +6,10 @@ with job(snakemake):
     import json
     from pathlib import Path
 
-    import pandas as pd
-
     from strata import paper
     from strata.data.words import read_concepts
     from strata.figures.models import describe_models
+    from strata.paper.claims import read_verdicts
     from strata.tables import read_measures
     from strata.whole import whole
 
@@ -42,7 +41,7 @@ with job(snakemake):
     values |= paper.data_values(infos)
     values["StrataSeed"] = params.seed
     values |= paper.version_values(params.versions)
-    verdicts = pd.read_csv(snakemake.input.verdicts)
+    verdicts = read_verdicts(snakemake.input.verdicts)
     values |= paper.claim_values(verdicts, params.papers_claims)
     tables.append(f"\\newcommand{{\\TableClaims}}{{{paper.claims_table(verdicts)}}}\n")
     own = [study["title"] for name, study in params.studies.items() if name not in params.written]

@@ -33,10 +33,17 @@ def check_files(where: str, study: Mapping, config: Mapping, base: Path) -> None
 
 def _check_words(where: str, study: Mapping, config: Mapping, base: Path) -> None:
     """Concepts, their categories, and the factors that they name."""
-    if isinstance(study["categories"], str):
-        read_categories(base / study["categories"])
     concepts = config["concept_sets"][study["concept_set"]]
     words = read_concepts(base / concepts["path"]) if concepts["kind"] == "file" else None
+    if isinstance(study["categories"], str):
+        categories = read_categories(base / study["categories"])
+        if words is not None and not {word for part in categories.values() for word in part} & {
+            *words
+        }:
+            raise StrataError(
+                f"config, {where}: categories: {base / study['categories']} has none of the words "
+                f"of {base / concepts['path']}"
+            )
     if "vocabulary" in study:
         from strata.data.vocabulary import factor_families, read_vocabulary
 
@@ -62,6 +69,9 @@ def _check_folder(name: str, config: Mapping, base: Path) -> None:
     for key in ("labels", "segments", "triplets", "items", "categories"):
         if entry.get(key) not in {None, *fetched} and not (folder / entry[key]).is_file():
             raise StrataError(f"config, datasets: {name}: {key}: no file {folder / entry[key]}")
+    for split, file in entry.get("lists", {}).items():
+        if not (folder / file).is_file():
+            raise StrataError(f"config, datasets: {name}: lists: {split}: no file {folder / file}")
 
 
 def _check_labels(where: str, study: Mapping, config: Mapping, base: Path) -> None:

@@ -11,6 +11,12 @@ from strata.paper.latex import Verbatim, escape, macro_name, table_of
 _VERDICTS = ("supported", "refuted", "undecided", "not tested")
 
 
+def read_verdicts(file: str) -> pd.DataFrame:
+    """`verdicts.csv`, in which a study or a model may be named 1e3 or NA: that is its name."""
+    text = dict.fromkeys(("claim", "source", "says", "study", "verdict", "case", "cases"), str)
+    return pd.read_csv(file, dtype=text, keep_default_na=False, na_values=[""])
+
+
 def claim_values(verdicts: pd.DataFrame, papers: Collection[str]) -> dict[str, object]:
     """Macros about the `papers`' own claims, by name: how many, and their verdicts, one for each
     study that decides a claim, of each kind. A user's own claims are in the table alone."""

@@ -13,11 +13,11 @@ from torch import nn
 
 from strata.compat import prepare_imports
 from strata.data.manifest import Dataset
-from strata.errors import StrataError
+from strata.errors import StrataError, one_line
 from strata.models.front_end import sound_reader
 from strata.models.front_ends import front_end_of
 from strata.models.inference import mixed
-from strata.models.layers import encoder_of
+from strata.models.layers import encoder_of, find_layers
 from strata.models.sound_families import check_family, family_of
 from strata.models.training.loop import History, Watch, fit
 from strata.models.training.pictures import Look, OwnLook
@@ -182,10 +182,27 @@ def classifier(source: Path, classes: list[str], overrides: Mapping | None = Non
         dtype=torch.float32,
         output_loading_info=True,
     )
+    _check_loaded(model, report, source.name)
     _forget_head(model, report)
     if hasattr(model, "freeze_feature_encoder"):
         model.freeze_feature_encoder()
     return model
+
+
+def _check_loaded(model: nn.Module, report: Mapping, name: str) -> None:
+    """Refuse an encoder of which weights did not fit what `overrides` made of it: they would be
+    random."""
+    encoder = {id(parameter) for parameter in encoder_of(model).parameters()}
+    own = {path for path, parameter in model.named_parameters() if id(parameter) in encoder}
+    blocks = set(map(id, find_layers(model).values()))
+    layers = tuple(f"{path}." for path, part in model.named_modules() if id(part) in blocks)
+    unfit = [key for key, *_ in report["mismatched_keys"] if key in own]
+    absent = [key for key in report["missing_keys"] if key in own and key.startswith(layers)]
+    if lost := sorted({*unfit, *absent}):
+        raise StrataError(
+            f"{name}: its weights do not fit its configuration: {lost[0]} would be random; leave "
+            "out of overrides what changes sizes"
+        )
 
 
 def _forget_head(model: nn.Module, report: Mapping) -> None:
@@ -225,7 +242,11 @@ def _override(config, overrides: Mapping, name: str) -> None:
     for key, value in overrides.items():
         if not hasattr(config, key):
             raise StrataError(f"overrides: {key!r} is no setting of {name} ({config.model_type})")
-        setattr(config, key, value)
+        try:
+            setattr(config, key, value)
+        except Exception as error:  # transformers checks some of them, and raises what it likes
+            told = one_line(error)
+            raise StrataError(f"overrides: {key}: {value!r} does not fit {name}: {told}") from None
 
 
 def head_parameters(model: nn.Module) -> list[nn.Parameter]:
