@@ -179,6 +179,16 @@ def test_what_timm_wrote_beside_the_architecture_is_its_preprocessing(tmp_path):
     assert torch.equal(white, torch.ones(1, 3, 64, 64))
 
 
+def test_where_a_timm_folder_says_nothing_of_pictures_the_registry_does(tmp_path):
+    arguments = {"embed_dim": 8, "depth": 1, "num_heads": 1}
+    network = timm.create_model("vit_small_patch16_224", num_classes=0, **arguments)
+    save_file(network.state_dict(), tmp_path / "model.safetensors")
+    told = {"architecture": "vit_small_patch16_224", "num_classes": 0, "model_args": arguments}
+    (tmp_path / "config.json").write_text(json.dumps(told))
+    white = load_encoder(tmp_path, device="cpu").preprocess([Image.new("RGB", (80, 80), "white")])
+    assert torch.equal(white, torch.ones(1, 3, 224, 224))  # mean and deviation one half
+
+
 @pytest.mark.parametrize("classes", ["abc", "abcd"])
 def test_a_fresh_head_holds_nothing_of_another_task(classes, tmp_path):
     config = transformers.ViTConfig(**SQUARE, num_labels=3)

@@ -6,6 +6,7 @@ Turned as EXIF says, on white where transparent, in sRGB, the first of several f
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from strata.errors import StrataError, one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from PIL.ImageCms import ImageCmsTransform
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".gif", ".tif", ".tiff")
 SUFFIXES += (".webp",)
@@ -167,26 +167,28 @@ def _in_srgb(colours: Image, profile: bytes | None) -> tuple[Image, str]:
         note = "by its colour profile"
     try:
         target = ImageCms.createProfile("sRGB")
-        into = ImageCms.buildTransform(own, target, colours.mode, "RGB")
-        if _changes_nothing(into, colours.mode):
+        if colours.mode in ("L", "RGB") and _is_srgb(profile, colours.mode):
             return colours.convert("RGB"), ""
-        return ImageCms.applyTransform(colours, into), note
+        return ImageCms.profileToProfile(colours, own, target, outputMode="RGB"), note
     except ImageCms.PyCMSError:  # a profile of another kind of colours than the picture's
         if colours.mode == "LAB":
             raise
         return colours.convert("RGB"), "colour profile does not fit, passed over"
 
 
-def _changes_nothing(transform: ImageCmsTransform, mode: str) -> bool:
-    """Whether a transform of colours is, but for rounding, that of sRGB into sRGB. Names do not
-    tell: telephones write "Display P3 Gamut with sRGB Transfer"."""
+@lru_cache(maxsize=16)  # all pictures of a camera have one
+def _is_srgb(profile: bytes, mode: str) -> bool:
+    """Whether a profile of grey or RGB is, but for rounding, sRGB's. Names do not tell: telephones
+    write "Display P3 Gamut with sRGB Transfer"."""
     from PIL import Image, ImageCms
 
-    if mode not in ("L", "RGB"):
-        return False
     steps = np.arange(0, 256, 17, dtype=np.uint8)
     grid = [steps] if mode == "L" else np.meshgrid(steps, steps, steps)
     colours = np.stack([axis.reshape(-1, len(steps)) for axis in grid], axis=-1)
     probe = Image.fromarray(colours.squeeze(-1) if mode == "L" else colours)
-    changed = np.asarray(ImageCms.applyTransform(probe, transform)).astype(int)
-    return bool(np.abs(changed - np.asarray(probe.convert("RGB"))).max() <= _ROUNDING)
+    own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    changed = ImageCms.profileToProfile(
+        probe, own, ImageCms.createProfile("sRGB"), outputMode="RGB"
+    )
+    apart = np.asarray(changed).astype(int) - np.asarray(probe.convert("RGB"))
+    return bool(np.abs(apart).max() <= _ROUNDING)

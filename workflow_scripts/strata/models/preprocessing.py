@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PREPROCESSING = ("own", "imagenet", "whole")
 IMAGENET_SIZE = 224  # pixels, in "From Colors to Classes" for all networks
+_TIMM = ("input_size", "mean", "std", "interpolation", "crop_pct", "crop_mode")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -94,8 +95,9 @@ def make_preprocessing(
 
 
 def timm_settings(config: dict) -> dict:
-    """What a timm folder says of its pictures, which stood beside `architecture` at first."""
-    return config.get("pretrained_cfg") or {k: v for k, v in config.items() if k != "architecture"}
+    """What a timm folder says of its pictures, which stood beside `architecture` at first; nothing
+    where it says nothing, and timm's own registry holds."""
+    return config.get("pretrained_cfg") or {k: config[k] for k in _TIMM if k in config}
 
 
 def input_size(config: dict) -> int:

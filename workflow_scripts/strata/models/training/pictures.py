@@ -95,11 +95,7 @@ class Look:
 
     def shifted(self, images: np.ndarray, draw: torch.Generator) -> torch.Tensor:
         """`tensor` after a random translation of each picture by up to a sixteenth of its side."""
-        reach = self.size // 16
-        padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
-        moves = torch.randint(0, 2 * reach + 1, (len(images), 2), generator=draw).tolist()
-        moved = [padded[i, y : y + self.size, x : x + self.size] for i, (y, x) in enumerate(moves)]
-        return self.tensor(np.stack(moved))
+        return _shifted(self.tensor(images), draw)
 
 
 class OwnLook:
@@ -121,12 +117,13 @@ class OwnLook:
 
     def shifted(self, pixels: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
         """After a random translation of each picture by up to a sixteenth of its shorter side."""
-        height, width = pixels.shape[-2:]
-        reach = min(height, width) // 16
-        padded = torch.nn.functional.pad(pixels, (reach,) * 4, mode="replicate")
-        moves = torch.randint(0, 2 * reach + 1, (len(pixels), 2), generator=draw).tolist()
-        moved = [
-            part[:, y : y + height, x : x + width]
-            for part, (y, x) in zip(padded, moves, strict=True)
-        ]
-        return torch.stack(moved)
+        return _shifted(pixels, draw)
+
+
+def _shifted(pixels: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
+    height, width = pixels.shape[-2:]
+    reach = min(height, width) // 16
+    padded = torch.nn.functional.pad(pixels, (reach,) * 4, mode="replicate")
+    moves = torch.randint(0, 2 * reach + 1, (len(pixels), 2), generator=draw).tolist()
+    moved = [padded[i, :, y : y + height, x : x + width] for i, (y, x) in enumerate(moves)]
+    return torch.stack(moved)
